@@ -9,7 +9,19 @@
 
 namespace braid::netlink {
 
-enum class AttributeType : std::uint8_t { pad, flag, u8, u16, u32, u64, s32, s64, string, binary, nest };
+enum class AttributeType : std::uint8_t {
+    pad,
+    flag,
+    u8,
+    u16,
+    u32,
+    u64,
+    s32,
+    s64,
+    string,
+    binary,
+    nest
+};
 
 /// A name for one value of an enum, or for one bit of flags.
 struct EnumEntry {
@@ -31,8 +43,8 @@ struct Attribute {
     std::uint16_t id;
     AttributeType type;
     bool multi;
-    const AttributeSet *nested;
-    const Enum *enumeration;
+    const AttributeSet* nested;
+    const Enum* enumeration;
 };
 
 struct AttributeSet {
@@ -50,9 +62,9 @@ struct Messages {
 struct Operation {
     std::string_view name;
     std::uint8_t id;
-    const AttributeSet *attributes;
-    const Messages *call;
-    const Messages *dump;
+    const AttributeSet* attributes;
+    const Messages* call;
+    const Messages* dump;
     std::string_view group;
     std::span<const std::uint16_t> event;
 };
@@ -66,19 +78,19 @@ inline constexpr std::uint64_t ktls = 0x1;
 /// Creation and destruction of objects can be logged (dynamic debug, or a debug build). Without it
 /// a log that shows no leak proves nothing.
 inline constexpr std::uint64_t object_log = 0x2;
-} // namespace enums::feature
+}  // namespace enums::feature
 
 namespace enums::detail {
 inline constexpr auto feature = std::to_array<EnumEntry>({
     {"ktls", 0x1},
     {"object-log", 0x2},
 });
-} // namespace enums::detail
+}  // namespace enums::detail
 
 namespace enumeration {
 /// What this build of the module can do beyond its version.
 inline constexpr Enum feature{"feature", true, enums::detail::feature};
-} // namespace enumeration
+}  // namespace enumeration
 
 namespace attr::module {
 /// Lowest version of this interface that is spoken. In a request by the caller, in a reply by the
@@ -96,7 +108,7 @@ inline constexpr std::uint16_t protocol_min = 5;
 inline constexpr std::uint16_t protocol_max = 6;
 /// What this build can do.
 inline constexpr std::uint16_t features = 7;
-} // namespace attr::module
+}  // namespace attr::module
 
 namespace set::detail {
 inline constexpr auto module = std::to_array<Attribute>({
@@ -108,14 +120,14 @@ inline constexpr auto module = std::to_array<Attribute>({
     {"protocol-max", 6, AttributeType::u32, false, nullptr, nullptr},
     {"features", 7, AttributeType::u32, false, nullptr, &enumeration::feature},
 });
-} // namespace set::detail
+}  // namespace set::detail
 
 namespace set {
 /// The module as a whole.
 inline constexpr AttributeSet module{"module", detail::module};
-} // namespace set
+}  // namespace set
 
-inline constexpr auto attribute_sets = std::to_array<const AttributeSet *>({
+inline constexpr auto attribute_sets = std::to_array<const AttributeSet*>({
     &set::module,
 });
 
@@ -134,7 +146,7 @@ inline constexpr std::array<std::uint16_t, 7> call_reply{
     attr::module::features,
 };
 inline constexpr Messages call{call_request, call_reply};
-} // namespace op::detail::module_get_lists
+}  // namespace op::detail::module_get_lists
 
 namespace op {
 /// Describe the module, and agree on a version of this interface. A range without a common version
@@ -143,10 +155,10 @@ inline constexpr Operation module_get{
     "module-get", 1, &set::module,
     &op::detail::module_get_lists::call, nullptr,
     "", {}};
-} // namespace op
+}  // namespace op
 
-inline constexpr auto operations = std::to_array<const Operation *>({
+inline constexpr auto operations = std::to_array<const Operation*>({
     &op::module_get,
 });
 
-} // namespace braid::netlink
+}  // namespace braid::netlink
