@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cli/braidadm.h"
+#include "sys/netlink_mock.h"
+#include "temporary_directory.h"
+
+namespace braid::test {
+
+/// Runs braidadm on a made-up host: kernel 6.1.0-9, with the files in `root_` and
+/// netlink as `netlink_` answers it.
+class CliTest : public testing::Test {
+  protected:
+    CliTest() { root_.write("sys/module/loop/initstate", "live\n"); }
+
+    cli::ExitCode run(const std::vector<std::string>& arguments) {
+        return cli::run(arguments, context_);
+    }
+
+    [[nodiscard]] std::string out() const { return out_.str(); }
+    [[nodiscard]] std::string err() const { return err_.str(); }
+
+    TemporaryDirectory root_;
+    /// Handed over when the verb opens its socket; without it opening fails the test.
+    std::unique_ptr<testing::StrictMock<sys::NetlinkMock>> netlink_;
+
+  private:
+    sys::NetlinkResult<std::unique_ptr<sys::Netlink>> open() {
+        if (netlink_ == nullptr) {
+            ADD_FAILURE() << "netlink must not be opened here";
+            return tl::unexpected(sys::NetlinkError{});
+        }
+        return std::move(netlink_);
+    }
+
+    std::ostringstream out_;
+    std::ostringstream err_;
+    cli::Context context_{out_, err_, sys::KernelModule("braid", "6.1.0-9", root_.path()),
+                          [this] { return open(); }};
+};
+
+}  // namespace braid::test
