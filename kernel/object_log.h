@@ -14,8 +14,7 @@
 #include <linux/printk.h>
 
 /* The cases in which pr_debug() can print at all. */
-#if defined(CONFIG_DYNAMIC_DEBUG) || defined(DEBUG) || \
-	(defined(CONFIG_DYNAMIC_DEBUG_CORE) && defined(DYNAMIC_DEBUG_MODULE))
+#if defined(CONFIG_DYNAMIC_DEBUG) || defined(DEBUG)
 #define BRAID_OBJECT_LOG 1
 #else
 #define BRAID_OBJECT_LOG 0
@@ -25,9 +24,10 @@
  * "created" follows the last step that can fail, "destroyed" precedes only the
  * release of the memory: each line of the one kind then owes one of the other.
  */
-#define braid_log_created(kind, id_format, id) \
+#define braid_log_created(kind, id_format, id)		\
 	pr_debug(kind " " id_format " created\n", id)
-#define braid_log_destroyed(kind, id_format, id) \
+
+#define braid_log_destroyed(kind, id_format, id)	\
 	pr_debug(kind " " id_format " destroyed\n", id)
 
 #endif /* _BRAID_OBJECT_LOG_H */
