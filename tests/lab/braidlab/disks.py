@@ -41,7 +41,7 @@ class Disk(ABC):
 
 
 class DmDisk(Disk):
-    """A device-mapper table over a RAM disk of the host's machine. kind "ram" or "file" (tmpfs)."""
+    """A device-mapper table over a RAM disk of the host's machine."""
 
     RAM_DISKS, RAM_DISK_BYTES = 16, 4 << 30
 
@@ -64,7 +64,8 @@ class DmDisk(Disk):
         used.add(self.number)
         self.backing = f"/dev/ram{self.number}"
         if block_size != 512:
-            raise LabError(f"{self.name}: RAM disks have blocks of 512 bytes, not {block_size}")
+            self.backing = self.machine.run(["losetup", "--find", "--show", "--direct-io=on",
+                                             f"--sector-size={block_size}", self.backing]).out.strip()
         self._load(self._linear(), new=True)
 
     def power(self, on: bool) -> None:
@@ -84,7 +85,9 @@ class DmDisk(Disk):
 
     def remove(self) -> None:
         self.machine.run(["dmsetup", "remove", "--retry", self.name])
-        self.machine.run(["blockdev", "--flushbufs", self.backing])
+        if self.backing.startswith("/dev/loop"):
+            self.machine.run(["losetup", "--detach", self.backing])
+        self.machine.run(["blockdev", "--flushbufs", f"/dev/ram{self.number}"])
         self.machine.ram_disks.discard(self.number)
 
     def _sectors(self) -> int:
@@ -156,6 +159,7 @@ class QemuDisk(Disk):
         self.path = "/dev/" + str(found).split("/")[3]
 
     def fail(self, first: int = 0, count: int = 0) -> None:
+        self._mend()
         rule = {"event": "none", "errno": 5, "once": False}
         if count:
             rules = [{**rule, "iotype": iotype, "sector": sector} for iotype in ("read", "write")
@@ -173,10 +177,7 @@ class QemuDisk(Disk):
 
     def heal(self) -> None:
         self._limit({"iops-total": 0})
-        names = [node["node-name"] for node in self.host.machine.qmp.command("query-named-block-nodes")]
-        if f"{self.name}-bad" in names:
-            self._switch(f"{self.name}-slow")
-            self.host.machine.qmp.command("blockdev-del", {"node-name": f"{self.name}-bad"})
+        self._mend()
 
     def lose_unflushed(self, rng: Random) -> int:
         """Host off: rebuilds the disk as a drive with a volatile cache might have left it.
@@ -200,6 +201,12 @@ class QemuDisk(Disk):
         self._base = self.file.with_suffix(".base")
         logwrites.copy_sparse(self.file, self._base)
         self.log.write_bytes(b"")
+
+    def _mend(self) -> None:
+        nodes = self.host.machine.qmp.command("query-named-block-nodes")
+        if any(node["node-name"] == f"{self.name}-bad" for node in nodes):
+            self._switch(f"{self.name}-slow")
+            self.host.machine.qmp.command("blockdev-del", {"node-name": f"{self.name}-bad"})
 
     def _switch(self, node: str) -> None:
         self.host.machine.qmp.command("qom-set", path=f"/machine/peripheral/disk-{self.name}",

@@ -109,7 +109,7 @@ class Qemu(Machine):
                 self._save(state)
         words = {
             "LAB_INIT": GUEST / "init", "LAB_AGENT": GUEST / "agent.py", "LAB_HOSTNAME": self.name,
-            "LAB_SHARE": "9p share trans=virtio,version=9p2000.L,msize=262144", "LAB_CLOCK": time.time(),
+            "LAB_SHARE": "9p:share:trans=virtio,version=9p2000.L,msize=262144", "LAB_CLOCK": time.time(),
         }
         line = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in words.items())
         self._agent.sendall(line.encode() + b"\n")

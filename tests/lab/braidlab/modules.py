@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds kernel modules for the lab's kernels, once per kernel and run."""
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from .errors import LabError
+from .kernels import TOP, Kernel
+
+BUILD = Path(os.environ.get("BRAID_BUILD", TOP / "build"))
+
+
+@cache
+def braid(kernel: Kernel) -> Path:
+    """Builds braid.ko (and braid_test.ko where the kernel has KUnit); returns their folder."""
+    out = BUILD / "module" / kernel.name
+    _run([TOP / "scripts/build-module", "--kdir", kernel.build, "--out", out,
+          *(["--arch", "um"] if kernel.arch == "um" else [])], out)
+    return out
+
+
+@cache
+def broken(kernel: Kernel) -> Path:
+    """Builds the module that is wrong on purpose (tests/lab/broken); returns its file."""
+    out = BUILD / "broken" / kernel.name
+    out.mkdir(parents=True, exist_ok=True)
+    for file in (TOP / "tests/lab/broken").iterdir():
+        target = out / file.name
+        if not target.exists() or target.read_bytes() != file.read_bytes():
+            target.write_bytes(file.read_bytes())
+    arch = ["ARCH=um"] if kernel.arch == "um" else []
+    _run(["make", "-s", "-C", kernel.build, f"M={out}", *arch, "modules"], out)
+    return out / "broken.ko"
+
+
+def _run(command: list, out: Path) -> None:
+    result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            check=False)
+    if result.returncode != 0:
+        raise LabError(f"{out}: build failed:\n{result.stdout[-4000:]}")
