@@ -135,9 +135,9 @@ class Machine:
 
     # Modules
 
-    def load(self, module: str, *parameters: str) -> None:
-        """Loads a module, by file or by name, with its debug messages on; finish() unloads it."""
-        if "/" in module:
+    def load(self, module: Path | str, *parameters: str) -> None:
+        """Loads a module, by Path or by name, with its debug messages on; finish() unloads it."""
+        if isinstance(module, Path):
             self.run(["insmod", self.inside(module), "dyndbg=+p", *parameters])
         else:
             self.run(["modprobe", module, *parameters])
