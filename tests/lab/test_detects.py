@@ -14,7 +14,7 @@ UML_DEBUG = [
     ("lockdep", "lockdep", r"circular locking.*broken_lockdep"),
     ("atomic-sleep", "atomic-sleep|oops|lockdep", r"broken_atomic_sleep"),
     ("overrun", "kasan", r"broken_overrun"),
-    ("oops", "oops|kasan", r"broken_oops"),
+    ("oops", "oops|kasan", r"\[broken\]"),  # UML's trace leaves out the faulting function itself
     ("hang", "hung-task", r"insmod.*broken_hang"),
     ("spin", "soft-lockup", r"broken_spin"),
     ("warn", "warning", r"broken on purpose|broken_init"),

@@ -155,14 +155,13 @@ class Machine:
         """Raises when the console shows what a kernel must not print. Cheap: reads what is new."""
         with open(self.console, "rb") as console:
             console.seek(self._checked)
-            text = console.read().decode(errors="replace")
-        splat = splats.find(text)
-        if splat:
-            self.failed = True
-            if "not syncing" not in splat.excerpt:
-                time.sleep(0.5)  # let it print its backtrace
-            raise self._failure(MachineGone(self.name, ""))
-        self._checked += text.rfind("\n") + 1 and len(text[:text.rfind("\n") + 1].encode())
+            data = console.read()
+            if splats.find(data.decode(errors="replace")):
+                time.sleep(0.5)  # let it print how it came to that
+                splat = splats.find((data + console.read()).decode(errors="replace"))
+                self.failed = True
+                raise KernelFailure(self.name, splat.kind, splat.headline, splat.excerpt)
+        self._checked += data.rfind(b"\n") + 1
 
     def finish(self) -> None:
         """The verdict, asked over the channel: unload, leaks, locks, taint, log, object pairs."""
