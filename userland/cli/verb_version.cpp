@@ -49,7 +49,8 @@ Failure explain(const ClientError& error) {
     }
     if (error.kind == Kind::refused && error.number == EPERM) {
         return about_module("only root may ask it for more than its version: " + error.cause,
-                            "Run braidadm as root (CAP_NET_ADMIN and CAP_SYS_ADMIN).");
+                            "Run braidadm as root (CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial "
+                            "user namespace).");
     }
     if (error.kind == Kind::refused && error.number == EPROTONOSUPPORT) {
         return about_module(error.cause,

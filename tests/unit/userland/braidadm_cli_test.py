@@ -63,6 +63,27 @@ class NotLoaded(unittest.TestCase):
         self.assertIn(VERSION, result.stdout)
 
 
+@unittest.skipUnless(os.path.exists("/sys/module/braid"), "the module is not loaded here")
+class Loaded(unittest.TestCase):
+    """For a host of the lab, as root."""
+
+    def test_root_sees_everything(self):
+        result = run("version", "--json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        report = json.loads(result.stdout)
+        self.assertEqual(report["module"]["version"], VERSION)
+        self.assertEqual(list(report["module"]), [
+            "loaded", "version", "api-min", "api-max", "api-version", "protocol-min",
+            "protocol-max", "features"])
+        self.assertIn(f"module:    {VERSION} ", run("version").stdout)
+
+    def test_others_see_the_version(self):
+        result = run("version", "--json", user=65534, group=65534, extra_groups=[])
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(json.loads(result.stdout)["module"], {"loaded": True, "version": VERSION})
+        self.assertIn("as root", result.stderr)
+
+
 class Anywhere(unittest.TestCase):
     def test_usage_errors_have_status_2_and_no_output(self):
         for arguments in [], ["versoin"], ["version", "--jsn"], ["version", "more"]:

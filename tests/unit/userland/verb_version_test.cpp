@@ -110,10 +110,11 @@ TEST_F(VersionTest, WithoutPrivilegeShowsWhatSysfsTells) {
     load_module_that_refuses(EPERM, "");
     EXPECT_EQ(run({"version"}), ExitCode::failure);
     EXPECT_EQ(out(), tool_line + "module:    0.9.0\n");
-    EXPECT_EQ(err(),
-              "braidadm: kernel module braid: only root may ask it for more than its version: "
-              "Operation not permitted\n"
-              "Run braidadm as root (CAP_NET_ADMIN and CAP_SYS_ADMIN).\n");
+    EXPECT_EQ(
+        err(),
+        "braidadm: kernel module braid: only root may ask it for more than its version: "
+        "Operation not permitted\n"
+        "Run braidadm as root (CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace).\n");
 }
 
 TEST_F(VersionTest, AnApiMismatchShowsTheKernelsText) {
