@@ -44,8 +44,7 @@ fuzz: packages ## fuzz core/ on this machine and netlink in the lab; SECONDS_EAC
 	scripts/run-tests fuzz
 
 lint: packages ## formatting, static analysis, generated files, kernel style and sparse
-	scripts/check-userland
-	scripts/check-kernel
+	scripts/run-tests lint
 
 bench: packages ## baseline figures in the UML lane: raw disk and DRBD 8.4, interleaved
 	$(PYTHON) scripts/bench $(ARGS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from . import kernels, modules, qemu, uml
+from . import kernels, modules, uml
 from .cluster import NamespaceCluster, QemuCluster
 from .machine import Local, Machine
 

@@ -101,6 +101,8 @@ class Qemu(Machine):
     def boot(self) -> None:
         """Starts the machine, from its kernel's saved state when there is one."""
         state = self._state()
+        if state.exists():
+            state.touch()  # in use: see _save
         self._spawn(restore=state if state.exists() else None)
         self._open()
         if not state.exists():
@@ -223,3 +225,6 @@ class Qemu(Machine):
             time.sleep(0.05)
         temporary.rename(state)
         self.qmp.command("cont")
+        for old in state.parent.glob("*.state"):  # of kernels and shapes that no run uses any more
+            if time.time() - old.stat().st_mtime > 14 * 86400:
+                old.unlink(missing_ok=True)
