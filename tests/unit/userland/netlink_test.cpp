@@ -128,6 +128,13 @@ TEST(NetlinkMessage, NamesTheAttributeAtAnOffset) {
     EXPECT_THAT(message.attribute_at(0xffffffff), IsEmpty());
 }
 
+TEST(NetlinkMessage, DoesNotTakeAValueForANest) {
+    NetlinkMessage message = request();
+    const nlattr looks_nested{NLA_HDRLEN, 5};
+    nla_put(message.get(), 1, sizeof(looks_nested), &looks_nested);
+    EXPECT_THAT(message.attribute_at(24), IsEmpty());
+}
+
 TEST(NetlinkReplies, CollectsRepliesUntilTheAcknowledgement) {
     const NetlinkMessage asked = request();
     NetlinkReplies replies(asked);
