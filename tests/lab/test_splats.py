@@ -62,3 +62,11 @@ def test_an_object_created_twice_is_no_pair():
 def test_taints():
     assert splats.taints(1 << 12 | 1 << 13 | 1 << 18) == []
     assert splats.taints(1 << 9 | 1 << 7) == ["D: oops", "W: warning"]
+
+
+def test_addresses_of_a_module_that_has_gone_get_their_names():
+    symbols = splats.module_symbols("0000000060001000 T panic\n0000000000002000 t leak\t[broken]\n"
+                                    "0000000000001000 T start\t[broken]\n0000000000003000 d x\t[broken]")
+    report = "  backtrace (crc 1):\n    kmalloc+0x1/0x2\n    0x206d\n    0x1fff\n    0x10"
+    assert splats.name_addresses(report, symbols).splitlines()[2:] == [
+        "    leak+0x6d [broken]", "    start+0xfff [broken]", "    0x10"]

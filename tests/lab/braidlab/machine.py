@@ -167,10 +167,13 @@ class Machine:
         """The verdict, asked over the channel: unload, leaks, locks, taint, log, object pairs."""
         if self.failed or self.channel is None or not self.variant.own_kernel:
             return
+        symbols = []
+        if self.variant.kmemleak and self.modules:  # a leak is reported after its module has gone
+            symbols = splats.module_symbols(self.read("/proc/kallsyms"))
         for module in reversed(list(self.modules)):
             self.unload(module)
         if self.variant.kmemleak:
-            self._kmemleak()
+            self._kmemleak(symbols)
         self.check()
         log = self.run(["dmesg"]).out
         if splat := splats.find(log):
@@ -185,7 +188,7 @@ class Machine:
         if bad := splats.taints(int(self.read("/proc/sys/kernel/tainted"))):
             raise KernelFailure(self.name, "taint", ", ".join(bad))
 
-    def _kmemleak(self) -> None:
+    def _kmemleak(self, symbols: list[tuple[int, str]]) -> None:
         """kmemleak reports nothing younger than 5 s, and a first scan can err: two must agree."""
         path = "/sys/kernel/debug/kmemleak"
         time.sleep(5.5)
@@ -193,7 +196,8 @@ class Machine:
             self.run(["sh", "-c", f"echo scan >{path}"], timeout=60)
         if report := self.read(path):
             first = re.sub(r"\s+", " ", report.split("backtrace", 1)[0]).strip()
-            raise KernelFailure(self.name, "kmemleak", first, report[:4000])
+            report = splats.name_addresses(report[:4000], symbols)
+            raise KernelFailure(self.name, "kmemleak", first, report)
 
     def kill(self) -> None:
         """Cuts the power: what the kernel had not written is gone."""

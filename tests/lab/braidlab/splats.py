@@ -5,6 +5,7 @@ Patterns follow the kernel's own texts (lib/, kernel/locking/lockdep.c, mm/kasan
 the same kind is kept by blktests (common/rc, _check_dmesg). Order does not matter: the earliest line in
 the log is the cause, what follows is its consequence.
 """
+import bisect
 import re
 from dataclasses import dataclass
 
@@ -64,6 +65,26 @@ def find(log: str) -> Splat | None:
             kind = PATTERNS[int(match.lastgroup[1:])][0]
             return Splat(kind, match.group(0).strip(), "\n".join(lines[at:at + _EXCERPT_LINES]))
     return None
+
+
+def module_symbols(kallsyms: str) -> list[tuple[int, str]]:
+    """The functions of modules in /proc/kallsyms: address and "name [module]", by address."""
+    words = [line.split() for line in kallsyms.splitlines() if line.endswith("]")]
+    return sorted((int(address, 16), f"{name} {module}") for address, kind, name, module in words
+                  if kind in "tT")
+
+
+def name_addresses(report: str, symbols: list[tuple[int, str]]) -> str:
+    """Writes the function beside each bare address, as the kernel does while the module is loaded."""
+    def name(match: re.Match) -> str:
+        address = int(match[0], 16)
+        at = bisect.bisect_right(symbols, (address, "\x7f")) - 1
+        if at < 0 or address - symbols[at][0] > 1 << 16:
+            return match[0]
+        function, module = symbols[at][1].split()
+        return f"{function}+{address - symbols[at][0]:#x} {module}"
+
+    return re.sub(r"(?<=^    )0x[0-9a-f]+$", name, report, flags=re.MULTILINE)
 
 
 _OBJECT = re.compile(r"\b(?P<module>\w+): (?P<kind>[\w-]+) (?P<id>\S+) (?P<what>created|destroyed)$")
