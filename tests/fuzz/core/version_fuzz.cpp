@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::uint32_t untouched = 0xdead;
 
-bool is_range(const braid_version_range& range) { return range.min > 0 && range.min <= range.max; }
+bool is_range(const braid_version_range& range) {
+    return range.min > 0 && range.min <= range.max;
+}
 
 bool contains(const braid_version_range& range, std::uint64_t version) {
     return range.min <= version && version <= range.max;

@@ -67,10 +67,9 @@ TEST(Version, AgreesWithTheDefinitionForAllSmallRanges) {
                         if (a <= version && version <= b && c <= version && version <= d)
                             common = version;
                     }
-                    const Answer expected =
-                        common  ? Answer{BRAID_VERSION_AGREED, *common}
-                        : d < a ? Answer{BRAID_VERSION_TOO_OLD, untouched}
-                                : Answer{BRAID_VERSION_TOO_NEW, untouched};
+                    const Answer expected = common  ? Answer{BRAID_VERSION_AGREED, *common}
+                                            : d < a ? Answer{BRAID_VERSION_TOO_OLD, untouched}
+                                                    : Answer{BRAID_VERSION_TOO_NEW, untouched};
                     EXPECT_EQ(agree({a, b}, {c, d}), expected)
                         << a << ".." << b << " and " << c << ".." << d;
                     compared++;
