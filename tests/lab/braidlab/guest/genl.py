@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A generic netlink client made from a netlink spec alone, and from nothing else of Braid.
 
-    genl.py SPEC OPERATION [ATTRIBUTE=VALUE ...]
+    genl.py SPEC OPERATION [ATTRIBUTE=VALUE ...] [-- OPERATION [ATTRIBUTE=VALUE ...]] ...
 
-prints the reply, or the refusal and exits with 1, as one line of JSON. ATTRIBUTE is a name or a
-number, VALUE a number, a text or hex:BYTES for the bare payload of an attribute. As a library it
-builds messages, also wrong ones, and takes them apart.
+prints for each request its reply or its refusal as one line of JSON, and exits with 1 if one was
+refused. ATTRIBUTE is a name or a number, VALUE a number, a text or hex:BYTES for the bare payload
+of an attribute. As a library it builds messages, also wrong ones, and takes them apart.
 
 It shares no line with scripts/gen_netlink, which the module and the userland come from: a mistake
 that one of them makes in reading the spec is seen by the other.
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+NETLINK_GENERIC = 16  # socket has it from Python 3.12 on
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 F_REQUEST, F_ACK, F_DUMP = 0x1, 0x4, 0x300
 F_CAPPED, F_ACK_TLVS = 0x100, 0x200
@@ -41,9 +42,15 @@ class Refused(Exception):
     """The kernel's answer to a request that it refused."""
 
     def __init__(self, number: int, message: str, attribute: str | None, missing: str | None):
-        super().__init__(f"{errno.errorcode.get(number, number)}: {message}")
+        super().__init__(f"{error_name(number)}: {message}")
         self.errno, self.message = number, message
         self.attribute, self.missing = attribute, missing
+
+    def answer(self) -> dict[str, object]:
+        """As the command prints it."""
+        return {"error": error_name(self.errno),
+                "message": self.message or os.strerror(self.errno),
+                "attribute": self.attribute, "missing": self.missing}
 
 
 @dataclass
@@ -197,10 +204,10 @@ def walk(data: bytes):
 
 
 def message(kind: int, command: int, attributes: bytes, *, flags: int = F_REQUEST | F_ACK,
-            sequence: int = 0, version: int = 1) -> bytes:
+            sequence: int = 0) -> bytes:
     """A whole request."""
     return (HEADER.pack(HEADERS + len(attributes), kind, flags, sequence, 0)
-            + struct.pack("=BBH", command, version, 0) + attributes)
+            + struct.pack("=BBH", command, 1, 0) + attributes)
 
 
 @dataclass
@@ -239,7 +246,7 @@ class Client:
 
     def __init__(self, spec: Spec):
         self.spec, self.sequence = spec, 0
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_GENERIC)
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self.socket.bind((0, 0))
         self.socket.settimeout(10)
         for option in (CAP_ACK, EXT_ACK, GET_STRICT_CHK):
@@ -308,6 +315,12 @@ class Client:
         return self.spec.sets[it.nested] if it is not None and it.nested else []
 
 
+def error_name(number: int) -> str:
+    """errno.errorcode calls 95 ENOTSUP."""
+    names = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP"}
+    return names.get(number, str(number))
+
+
 def name_of(number: int, attributes: list[Attribute]) -> str:
     return next((it.name for it in attributes if it.id == number), str(number))
 
@@ -321,18 +334,30 @@ def parse_word(word: str, spec: Spec, attributes: list[Attribute]) -> bytes:
     return spec.encode({name: int(value, 0) if number else value}, attributes)
 
 
-def main() -> int:
-    spec = Spec(sys.argv[1])
-    operation = spec.operations[sys.argv[2]]
-    data = b"".join(parse_word(word, spec, operation.attributes) for word in sys.argv[3:])
+def answer_to(client: Client, words: list[str]) -> dict[str, object]:
+    operation = client.spec.operations[words[0]]
+    data = b"".join(parse_word(word, client.spec, operation.attributes) for word in words[1:])
     try:
-        print(json.dumps(Client(spec).request(operation.name, data), default=bytes.hex))
+        return client.request(operation.name, data)
     except Refused as refused:
-        print(json.dumps({"error": errno.errorcode.get(refused.errno, str(refused.errno)),
-                          "message": refused.message or os.strerror(refused.errno),
-                          "attribute": refused.attribute, "missing": refused.missing}))
-        return 1
-    return 0
+        return refused.answer()
+
+
+def main() -> int:
+    requests = [[]]
+    for word in sys.argv[2:]:
+        if word == "--":
+            requests.append([])
+        else:
+            requests[-1].append(word)
+    try:
+        client = Client(Spec(sys.argv[1]))
+        found = [answer_to(client, words) for words in requests]
+    except Refused as refused:
+        found = [refused.answer()]
+    for answer in found:
+        print(json.dumps(answer, default=bytes.hex))
+    return int(any("error" in answer for answer in found))
 
 
 if __name__ == "__main__":
