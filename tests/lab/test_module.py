@@ -105,6 +105,16 @@ def check_names_what_it_refuses(machine):
         assert answer == {"error": error, "attribute": attribute, "missing": missing}, words
 
 
+# In a network namespace that is his, but without the capability in the initial user namespace.
+OWNER = """
+unshare --user --map-root-user --net sleep 1000 >/dev/null 2>&1 &
+until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.1; done
+rc=0
+nsenter --net=/proc/$!/ns/net setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$@" || rc=$?
+kill $!
+exit $rc
+"""
+
 # Who is refused, and by whom: braid's own check gives a reason, that of generic netlink does not.
 STRANGERS = [
     (["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], ""),
@@ -112,25 +122,32 @@ STRANGERS = [
     (["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"], ""),
     (["unshare", "--user", "--map-root-user"], ""),
     (["unshare", "--user", "--map-root-user", "--net"], ""),
+    (["sh", "-c", OWNER, "sh"], "CAP_SYS_ADMIN"),
 ]
 
 # A socket is opened by one and used by another: neither a privileged program that was handed a
 # socket for its output, nor one that gave up its privileges, speaks for root.
 HANDED_ON = """
-import os, sys
+import ctypes, sys
 sys.path.insert(0, sys.argv[1])
 import genl
+header, caps = (ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)()  # caps[0]: effective ones
+libc, sys_admin = ctypes.CDLL(None), 1 << 21
+
+def with_sys_admin(wanted):
+    assert libc.capget(header, caps) == 0
+    caps[0] = caps[0] & ~sys_admin | wanted * sys_admin
+    assert libc.capset(header, caps) == 0
+
 spec = genl.Spec(sys.argv[1] + "/braid.yaml")
-for opener, sender in [(0, 65534), (65534, 0), (0, 0)]:
-    os.seteuid(opener)
+for opener, sender in [(True, False), (False, True), (True, True)]:
+    with_sys_admin(opener)
     client = genl.Client(spec)
-    os.seteuid(0)
-    os.seteuid(sender)
+    with_sys_admin(sender)
     try:
         print("served", client.request("module-get")["version"])
     except genl.Refused as refused:
         print(genl.error_name(refused.errno))
-    os.seteuid(0)
 """
 
 
