@@ -31,8 +31,9 @@ class Uml(Machine):
         command = [
             str(self.kernel.image), f"mem={self.memory}M", f"umid={self.name}",
             f"uml_dir={self.share}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-            f"init={GUEST}/init", "con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{theirs.fileno()}", "quiet", "panic=-1",
-            "panic_on_warn=1", "oops=panic", "log_buf_len=16M", "softlockup_panic=1",
+            f"init={GUEST}/init", "con=null", "con0=null,fd:1", "ssl=null",
+            f"ssl0=fd:{theirs.fileno()}", "quiet", "panic=-1", "panic_on_warn=1",
+            "oops=panic", "log_buf_len=16M", "softlockup_panic=1",
             f"sysctl.kernel.hung_task_timeout_secs={self.variant.hung_task_s}",
             "sysctl.kernel.hung_task_panic=1",
             *self.options,

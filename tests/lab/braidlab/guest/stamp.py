@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes blocks that tell who wrote them and when, and reads them back. Runs on a host of the lab.
 
-    stamp.py write DEVICE --blocks N --seed S --log FILE [--count C] [--flush-every K]
+    stamp.py write DEVICE --blocks N --seed S --log FILE [--count C] [--flush-every K [--flush-until U]]
     stamp.py read DEVICE --blocks N          one line per block: its sequence number, or "torn"
     stamp.py sum DEVICE                      a digest of every 4 KiB block, one a line
 
@@ -54,7 +54,8 @@ def write(args: argparse.Namespace) -> None:
         if os.pwrite(device, buffer, block * BLOCK) != BLOCK:
             sys.exit(f"{args.device}: short write")
         os.write(log, f"a {sequence}\n".encode())
-        if args.flush_every and sequence % args.flush_every == 0:
+        due = args.flush_every and sequence % args.flush_every == 0
+        if due and (args.flush_until == 0 or sequence <= args.flush_until):
             os.fsync(device)
             os.write(log, f"f {sequence}\n".encode())
         sequence += 1
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--flush-every", type=int, default=0)
+    parser.add_argument("--flush-until", type=int, default=0)
     parser.add_argument("--log")
     args = parser.parse_args()
     {"write": write, "read": read, "sum": digests}[args.what](args)
