@@ -77,6 +77,14 @@ def test_power(lab, lane):
         b.power_on()
         assert a.wait_for(lambda: reaches(a, b.address), 5, "b to come back")
         assert b.run("ls /run/there", check=False).rc != 0, "a power cut empties memory"
+
+        link = cluster.link("a", "b")
+        b.power_cut()
+        link.cut()
+        b.power_on()
+        assert not reaches(a, b.address), "a link stays cut over a power cycle"
+        link.heal()
+        assert reaches(a, b.address)
         if lane != "qemu":
             assert job.wait(check=False).rc != 0
 

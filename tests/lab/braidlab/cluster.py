@@ -137,7 +137,7 @@ class Link:
             self._netem(host, "")
 
     def restore(self, host: Host) -> None:
-        """Gives a host that was started again its side of the link's state."""
+        """Gives a host whose interface is new its side of the link's state."""
         if netem := self.state.get(host.name):
             self._netem(host, netem)
         if not self.carrier:
@@ -145,7 +145,7 @@ class Link:
 
     def _netem(self, host: Host, netem: str) -> None:
         before, self.state[host.name] = self.state.get(host.name, ""), netem
-        if not host.on or netem == before == "":
+        if not self.cluster.plugged(self, host) or netem == before == "":
             return
         if host.machine.variant.own_kernel:
             interface = self.interface(host)
@@ -185,6 +185,10 @@ class Cluster(ABC):
 
     @abstractmethod
     def set_carrier(self, link: Link, up: bool) -> None: ...
+
+    @abstractmethod
+    def plugged(self, link: Link, host: Host) -> bool:
+        """Whether the host has its interface of the link now."""
 
     @abstractmethod
     def machines(self) -> list[Machine]:
@@ -232,7 +236,6 @@ class NamespaceHost(Host):
         self.on = True
         for link in self.cluster.links_of(self):
             self.cluster.connect(link)
-            link.restore(self)
         for disk in self.disks:
             disk.power(True)
 
@@ -281,26 +284,26 @@ class NamespaceCluster(Cluster):
 
     def connect(self, link: Link) -> None:
         """Makes the pair of interfaces, once both ends are on; a namespace's end takes them along."""
-        if not (link.a.on and link.b.on):
-            return
         a, b = link.a, link.b
+        if not (a.on and b.on):
+            return
         name_a, name_b = link.interface(a), link.interface(b)
         self.machine.run(
             f"ip link add name {name_a} netns {a.pid} type veth peer name {name_b} netns {b.pid}")
-        a.run(configure_interface(a, link))
-        b.run(configure_interface(b, link))
-        other = b if a.number > b.number else a
-        for end in (a, b):
-            if end is not other:
-                continue
+        for end in (a, b):  # both are new, also that of the host that stayed up
+            end.run(configure_interface(end, link))
             link.restore(end)
 
+    def plugged(self, link: Link, host: Host) -> bool:
+        return link.a.on and link.b.on
+
     def set_carrier(self, link: Link, up: bool) -> None:
+        if not self.plugged(link, link.a):
+            return
         for host in (link.a, link.b):
-            if host.on:
-                host.run(f"ip link set dev {link.interface(host)} {'up' if up else 'down'}")
+            host.run(f"ip link set dev {link.interface(host)} {'up' if up else 'down'}")
         for host in (link.a, link.b):
-            if host.on and up:
+            if up:
                 host.run(configure_interface(host, link))
 
 
@@ -407,6 +410,9 @@ class QemuCluster(Cluster):
     def _socket(self, host: Host, link: Link) -> str:
         peer = link.b if host is link.a else link.a
         return f"{host.machine.sockets}/net{link.network}-{peer.number}"
+
+    def plugged(self, link: Link, host: Host) -> bool:
+        return host.on
 
     def set_carrier(self, link: Link, up: bool) -> None:
         for host in (link.a, link.b):

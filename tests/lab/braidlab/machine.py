@@ -221,13 +221,13 @@ class Machine:
         try:
             return self.channel.request(op, **fields)
         except ChannelClosed:
-            raise self._failure(MachineGone(self.name, "stopped by itself")) from None
+            raise self._gone("stopped by itself") from None
 
     def _await(self, future: Future, what: str, timeout: float) -> dict:
         try:
             return future.result((timeout + SILENCE) * self.variant.speed)
         except ChannelClosed:
-            raise self._failure(MachineGone(self.name, f"stopped by itself during '{what}'")) from None
+            raise self._gone(f"stopped by itself during '{what}'") from None
         except FutureTimeout:
             return self._hang(f"no answer during '{what}'", alive=False)
 
@@ -241,19 +241,16 @@ class Machine:
         self.failed = True
         raise Hang(self.name, headline, self.tail(80))
 
-    def _failure(self, otherwise: KernelFailure) -> KernelFailure:
-        """What the console says of a machine that went down; otherwise, when it says nothing."""
+    def _gone(self, headline: str) -> KernelFailure:
+        """Why a machine went down: what its console says, or else the headline."""
         self.failed = True
-        if self.process is not None:
-            try:
-                self.process.wait(10 * self.variant.speed)
-            except subprocess.TimeoutExpired:
-                pass
-        splat = splats.find(self.console.read_text(errors="replace"))
-        if splat:
+        try:
+            self.process.wait(10 * self.variant.speed)
+        except subprocess.TimeoutExpired:
+            pass
+        if splat := splats.find(self.console.read_text(errors="replace")):
             return KernelFailure(self.name, splat.kind, splat.headline, splat.excerpt)
-        otherwise.excerpt = self.tail(20)
-        return type(otherwise)(self.name, otherwise.headline or "stopped by itself", self.tail(20))
+        return MachineGone(self.name, headline, self.tail(20))
 
     def tail(self, lines: int) -> str:
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-lines:])
@@ -262,7 +259,7 @@ class Machine:
         try:
             self.channel.ready.result(timeout * self.variant.speed)
         except ChannelClosed:
-            raise self._failure(MachineGone(self.name, "stopped while it booted")) from None
+            raise self._gone("stopped while it booted") from None
         except FutureTimeout:
             self.failed = True
             raise Hang(self.name, "did not boot", self.tail(30)) from None

@@ -136,9 +136,6 @@ class Qemu(Machine):
         except (QmpError, OSError):
             pass
 
-    def wait_gone(self, timeout: float) -> None:
-        self.process.wait(timeout)
-
     # Inside
 
     def _command(self) -> list[str]:
