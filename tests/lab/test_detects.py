@@ -75,6 +75,26 @@ def test_reboot_is_a_failure(lab):
             machine.run("echo b >/proc/sysrq-trigger; sleep 60")
 
 
+@pytest.mark.vm
+def test_a_power_cut_does_not_cover_up_a_panic(lab):
+    with lab.qemu(["a"]) as cluster:
+        a = cluster["a"]
+        a.machine.start("sleep 0.1; echo c >/proc/sysrq-trigger")
+        a.machine.process.wait(30)
+        with pytest.raises(KernelFailure, match="sysrq triggered crash"):
+            a.power_cut()
+
+
+@pytest.mark.uml
+def test_a_module_that_logs_no_objects_is_a_failure(lab):
+    """Pairing what was created with what was destroyed would prove nothing."""
+    machine = lab.uml()
+    machine.load(modules.braid(machine.kernel) / "braid.ko", "dyndbg=-p")
+    with pytest.raises(KernelFailure, match="logged no object at all"):
+        machine.finish()
+    machine.failed = True
+
+
 @pytest.mark.uml
 def test_power_off_is_a_failure(lab):
     machine = lab.uml()

@@ -333,6 +333,7 @@ class QemuHost(Host):
             link.restore(self)
 
     def power_cut(self) -> None:
+        self._machine.must_be_up()
         self._machine.kill()
         self.on = False
         for disk in self.disks:
