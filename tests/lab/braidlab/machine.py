@@ -25,6 +25,13 @@ from .errors import CommandFailed, Hang, KernelFailure, LabError, MachineGone, W
 GUEST = Path(__file__).resolve().parent / "guest"
 # How long a machine may stay silent beyond a command's own timeout before it counts as hung.
 SILENCE = 10.0
+# insmod with what modprobe would have loaded before: needed modules, where they aren't there yet.
+INSMOD = """
+for need in $(modinfo -F depends "$1" | tr ,- ' _'); do
+    [ -d "/sys/module/$need" ] || modprobe "$need" || exit
+done
+exec insmod "$@"
+"""
 
 
 @dataclass
@@ -139,7 +146,7 @@ class Machine:
     def load(self, module: Path | str, *parameters: str) -> None:
         """Loads a module, by Path or by name, with its debug messages on; finish() unloads it."""
         if isinstance(module, Path):
-            self.run(["insmod", self.inside(module), "dyndbg=+p", *parameters])
+            self.run(["sh", "-c", INSMOD, "sh", self.inside(module), "dyndbg=+p", *parameters])
         else:
             self.run(["modprobe", module, *parameters])
         self.modules.append(Path(module).stem.replace("-", "_"))
