@@ -125,10 +125,10 @@ def test_disks(lab, lane):
         assert History.read(log).violations(read_blocks(a, disk.path, 64)) == []
 
 
-@pytest.mark.vm
-def test_a_volatile_cache_loses_only_what_no_flush_covered(lab):
-    """Recording from outside sees each write; the crash keeps P2's part of them and drops others."""
-    with lab.qemu(["a"]) as cluster:
+@pytest.mark.parametrize("lane", [LANES[1], LANES[3]])
+def test_a_volatile_cache_loses_only_what_no_flush_covered(lab, lane):
+    """Recording below the disk sees each write; the crash keeps P2's part of them and drops others."""
+    with cluster_of(lab, lane, ["a"]) as cluster:
         a = cluster["a"]
         disk = a.give_disk(16 << 20, record=True)
         job = a.start(stamp(a, "write", disk.path, "--blocks", 512, "--log", "/lab/log",
@@ -143,6 +143,21 @@ def test_a_volatile_cache_loses_only_what_no_flush_covered(lab):
         assert history.flushed == 300
         assert history.violations(found, flushed_only=True) == []
         assert lost and history.violations(found), "the cut must also have cost something"
+
+
+@pytest.mark.parametrize("lane", LANES[:2])
+def test_a_program_that_is_talked_to(lab, lane):
+    with cluster_of(lab, lane, ["a"]) as cluster:
+        cat = cluster["a"].converse(["cat"])
+        slow = cluster["a"].converse(["sh", "-c", "read x; sleep 1; echo $x; echo why >&2; exit 3"])
+        answer = slow.send("late")
+        assert [cat.say(f"{n}") for n in range(5)] == [f"{n}\n" for n in range(5)]
+        assert not answer.done() and slow.hear(answer) == "late\n"
+        with pytest.raises(LabError, match="ended: .*'rc': 3, 'err': 'why"):
+            slow.say("more")
+        cat.kill()
+        with pytest.raises(LabError, match="a.*: cat: ended|cat: ended"):
+            cat.say("there?")
 
 
 @pytest.mark.uml

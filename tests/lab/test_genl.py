@@ -133,3 +133,17 @@ def test_samples_are_right_and_mutants_repeat(spec):
     verdicts = [netlink_fuzz.judge(part, spec, 30)[0]
                 for data in runs[0] for part in netlink_fuzz.requests(data)]
     assert min(verdicts.count(verdict) for verdict in ("refuse", "ignore", "either")) > 10
+
+
+def test_json_names_what_bytes_number(spec):
+    attributes = spec.operations["grow"].attributes
+    text = {**MESSAGE, "colour": "green", "key": "010203"}
+    assert genl.to_json(spec, MESSAGE, attributes) == text
+    assert genl.from_json(spec, {**text, "quick": True, "cold": None, "leaf": MESSAGE["leaf"]},
+                          attributes) == {k: v for k, v in MESSAGE.items() if k != "cold"}
+    assert "quick" not in genl.from_json(spec, {"quick": False}, attributes)
+
+
+def test_events_have_numbers_among_the_operations(spec):
+    assert spec.events == {}  # "grown" has no attributes of its own
+    assert [it.id for it in spec.operations.values()] == [2, 3]

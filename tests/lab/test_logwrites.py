@@ -55,6 +55,13 @@ def test_flushed_writes_stay_and_later_ones_may_not(tmp_path):
     assert len(data) == DISK
 
 
+def test_fua_needs_no_flush(tmp_path):
+    log = make_log(tmp_path / "log", *((n, block("z"), logwrites.FUA) for n in range(40)))
+    base, target = disk(tmp_path)
+    assert logwrites.replay_crash(log, base, target, DISK, random.Random(1)) == 0
+    assert target.read_bytes()[:40 * SECTOR] == block("z") * 40
+
+
 def test_the_same_seed_loses_the_same(tmp_path):
     log = make_log(tmp_path / "log", *((n, block("z"), 0) for n in range(40)))
     base, target = disk(tmp_path)

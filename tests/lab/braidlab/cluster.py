@@ -19,7 +19,7 @@ from pathlib import Path
 from . import kernels
 from .disks import DmDisk, Disk, QemuDisk
 from .errors import LabError
-from .machine import GUEST, Machine, Process, Result
+from .machine import GUEST, Dialogue, Machine, Process, Result
 from .qemu import Qemu
 
 
@@ -31,6 +31,8 @@ class Host(ABC):
         self.addresses = [f"10.77.{network}.{number}" for network in range(networks)]
         self.disks: list[Disk] = []
         self.on = False
+        # Called when the power goes, for what outlives the processes of a host without its own kernel.
+        self.at_power_cut: list[Callable[[], None]] = []
 
     @property
     def address(self) -> str:
@@ -66,6 +68,11 @@ class Host(ABC):
         """Starts a command on the host that goes on by itself."""
         self._must_be_on()
         return self.machine.start(self._wrap(argv), stdin=stdin)
+
+    def converse(self, argv: list[str]) -> Dialogue:
+        """Starts a program on the host that answers each line with a line."""
+        self._must_be_on()
+        return self.machine.converse(self._wrap(argv))
 
     def wait_for(self, condition: Callable[[], object], timeout: float, what: str) -> object:
         return self.machine.wait_for(condition, timeout, f"{self.name}: {what}")
@@ -240,9 +247,14 @@ class NamespaceHost(Host):
             disk.power(True)
 
     def power_cut(self) -> None:
-        """Disks first: what the dying host still sends must not reach them any more."""
+        """Disks and links first: what the dying host still sends must reach neither any more."""
         for disk in self.disks:
             disk.power(False)
+        for link in self.cluster.links_of(self):
+            if self.cluster.plugged(link, self):
+                self.run(["ip", "link", "del", "dev", link.interface(self)])
+        for take_down in self.at_power_cut:
+            take_down()
         self.on = False
         self.machine.run(["kill", "-9", str(self.pid)])
         self.machine.wait_for(

@@ -41,35 +41,38 @@ class Disk(ABC):
 
 
 class DmDisk(Disk):
-    """A device-mapper table over a RAM disk of the host's machine."""
+    """A device-mapper table over a RAM disk of the host's machine.
+
+    cache=True makes it a disk with a volatile write cache, to those who ask; it loses nothing.
+    record=True makes it one that does: a log of all writes and flushes is kept in another RAM disk, and
+    lose_unflushed() takes back what no flush had covered when the power went.
+    """
 
     RAM_DISKS, RAM_DISK_BYTES = 16, 4 << 30
+    LOG_BYTES = 512 << 20
 
-    def __init__(self, host: "NamespaceHost", name: str, size: int, *, block_size: int = 512):
+    def __init__(self, host: "NamespaceHost", name: str, size: int, *, block_size: int = 512,
+                 cache: bool = False, record: bool = False):
         self.host, self.machine, self.size = host, host.machine, size
         self.name = f"{host.name}-{name}"
         self.path = f"/dev/mapper/{self.name}"
         if size > self.RAM_DISK_BYTES or size % 4096:
             raise LabError(f"{self.name}: {size} bytes: at most {self.RAM_DISK_BYTES}, "
                            "in multiples of 4096")
-        used = getattr(self.machine, "ram_disks", None)
-        if used is None:
-            used = self.machine.ram_disks = set()
+        if getattr(self.machine, "ram_disks", None) is None:
+            self.machine.ram_disks = set()
             self.machine.run(["modprobe", "brd", f"rd_nr={self.RAM_DISKS}",
                               f"rd_size={self.RAM_DISK_BYTES >> 10}"])
-        free = [n for n in range(self.RAM_DISKS) if n not in used]
-        if not free:
-            raise LabError(f"{self.name}: all {self.RAM_DISKS} RAM disks are in use")
-        self.number = free[0]
-        used.add(self.number)
+        self.number = self._take()
         self.backing = f"/dev/ram{self.number}"
-        if block_size != 512:
+        self.log_number = self._take() if record else None
+        if block_size != 512 or cache or record:  # a loop device flushes its file, a RAM disk need not
             self.backing = self.machine.run(["losetup", "--find", "--show", "--direct-io=on",
                                              f"--sector-size={block_size}", self.backing]).out.strip()
-        self._load(self._linear(), new=True)
+        self._load(self._start(), new=True)
 
     def power(self, on: bool) -> None:
-        self._load(self._linear() if on else self._error(0, self._sectors()))
+        self._load(self._start() if on else self._error(0, self._sectors()))
 
     def fail(self, first: int = 0, count: int = 0) -> None:
         count = count or self._sectors() - first
@@ -83,12 +86,47 @@ class DmDisk(Disk):
     def heal(self) -> None:
         self._load(self._linear())
 
+    def lose_unflushed(self, rng: Random) -> int:
+        """As QemuDisk.lose_unflushed()."""
+        if self.log_number is None or self.host.on:
+            raise LabError(f"{self.name}: needs a recorded disk of a host that is off")
+        share, log, base, image = self.machine.share, *self._files("log", "base", "image")
+        self.machine.run(["dd", f"if=/dev/ram{self.log_number}", f"of=/lab/{log}", "bs=1M",
+                          f"count={self.LOG_BYTES >> 20}", "conv=sparse", "status=none"])
+        lost = logwrites.replay_crash(logwrites.read(share / log), share / base, share / image, self.size,
+                                      rng)
+        self.machine.run(["dd", f"if=/lab/{image}", f"of={self.backing}", "bs=1M", "oflag=direct",
+                          "status=none"])
+        return lost
+
     def remove(self) -> None:
         self.machine.run(["dmsetup", "remove", "--retry", self.name])
         if self.backing.startswith("/dev/loop"):
             self.machine.run(["losetup", "--detach", self.backing])
         self.machine.run(["blockdev", "--flushbufs", f"/dev/ram{self.number}"])
-        self.machine.ram_disks.discard(self.number)
+        self.machine.ram_disks -= {self.number, self.log_number}
+
+    def _take(self) -> int:
+        free = [n for n in range(self.RAM_DISKS) if n not in self.machine.ram_disks]
+        if not free:
+            raise LabError(f"{self.name}: all {self.RAM_DISKS} RAM disks are in use")
+        self.machine.ram_disks.add(free[0])
+        return free[0]
+
+    def _files(self, *kinds: str) -> list[str]:
+        return [f"{self.name}.{kind}" for kind in kinds]
+
+    def _start(self) -> str:
+        """The table of a sound disk. A log speaks of one power cycle; what was there before is kept."""
+        if self.log_number is None:
+            return self._linear()
+        (base,) = self._files("base")
+        log = f"/dev/ram{self.log_number}"
+        self.machine.run(f"modprobe dm-log-writes; blkdiscard {log}; rm -f /lab/{base}; "
+                         f"dd if={self.backing} of=/lab/{base} bs=1M count={self.size >> 20} "
+                         "iflag=direct conv=sparse status=none; truncate --size="
+                         f"{self.size} /lab/{base}")
+        return f"0 {self._sectors()} log-writes {self.backing} {log}\n"
 
     def _sectors(self) -> int:
         return self.size // SECTOR

@@ -93,8 +93,8 @@ def replay(log: Log, count: int, disk: Path) -> None:
 
 
 def replay_crash(log: Log, base: Path, disk: Path, size: int, rng: Random) -> int:
-    """Rebuilds disk from base and a log that ended in a power cut: all entries up to the last flush,
-    of each later one whether rng says so. Returns how many later ones were left out.
+    """Rebuilds disk from base and a log that ended in a power cut: all entries up to the last flush and
+    all with FUA, of each other one whether rng says so. Returns how many were left out.
     """
     covered = log.last_flush()
     copy_sparse(base, disk)
@@ -102,7 +102,7 @@ def replay_crash(log: Log, base: Path, disk: Path, size: int, rng: Random) -> in
     lost = 0
     with open(disk, "r+b") as file:
         for entry in log.entries[covered:]:
-            if rng.random() < 0.5:
+            if not entry.flags & FUA and rng.random() < 0.5:
                 lost += 1
                 continue
             # A request cut short in the log has zeros at its end; leaving sectors out is always allowed.

@@ -59,6 +59,31 @@ class Process:
         self.machine.ask("kill", pid=self.pid, signal=number)
 
 
+class Dialogue:
+    """A program in a machine that answers each line with a line, such as guest/braidctl.py."""
+
+    def __init__(self, machine: "Machine", argv: list[str], pid: int):
+        self.machine, self.argv, self.pid = machine, argv, pid
+
+    def say(self, line: str, timeout: float = 30) -> str:
+        """Sends a line and returns the answer to it. LabError when the program has ended."""
+        return self.hear(self.send(line), timeout)
+
+    def send(self, line: str) -> Future:
+        """Sends a line whose answer may take long: hear() takes it."""
+        return self.machine.request("talk", pid=self.pid, line=line)
+
+    def hear(self, answer: Future, timeout: float = 30) -> str:
+        reply = self.machine.take(answer, shlex.join(self.argv), timeout)
+        if "line" not in reply:
+            raise LabError(f"{self.machine.name}: {shlex.join(self.argv)}: ended: {reply}")
+        return reply["line"]
+
+    def kill(self) -> None:
+        """Ends the program at once."""
+        self.machine.ask("kill", pid=self.pid, signal=signal.SIGKILL)
+
+
 @dataclass
 class Variant:
     """What a kind of kernel can do, as far as the harness must know."""
@@ -104,6 +129,17 @@ class Machine:
         if "error" in first:
             raise LabError(f"{self.name}: {shlex.join(argv)}: {first['error']}")
         return Process(self, argv, first["pid"], answer)
+
+    def converse(self, argv: list[str]) -> Dialogue:
+        """Starts a program to talk to."""
+        return Dialogue(self, argv, self.ask("open", argv=argv)["pid"])
+
+    def request(self, op: str, **fields: object) -> Future:
+        """One of the agent's own operations, whose answer take() waits for."""
+        return self._request(op, **fields)[1]
+
+    def take(self, answer: Future, what: str, timeout: float) -> dict:
+        return self._await(answer, what, timeout)
 
     def collect(self, argv: list[str], answer: Future, timeout: float, check: bool) -> Result:
         """Takes a command's answer, and makes of it a result or the error that explains it."""

@@ -10,6 +10,8 @@ uninterruptibly), so a hung driver is told apart from a dead machine.
     {"op": "run", "argv": [...], "stdin": "...", "timeout": 10}  -> {"rc", "out", "err", "timed_out"}
     {"op": "start", "argv": [...]}                               -> {"pid"}, at its end {"rc", ...}
     {"op": "kill", "pid": 1, "signal": 9}                        -> {}
+    {"op": "open", "argv": [...]}                                -> {"pid"}
+    {"op": "talk", "pid": 1, "line": "..."}                      -> {"line"}, or at its end {"rc", "err"}
     {"op": "entropy", "hex": "..."}                              -> {}
     {"op": "ping"}                                               -> {}
 """
@@ -34,6 +36,7 @@ class Agent:
         self.reader = os.fdopen(read_fd, "rb", buffering=65536)
         self.write_fd = write_fd
         self.write_lock = threading.Lock()
+        self.open: dict[int, tuple[subprocess.Popen, threading.Lock]] = {}
 
     def send(self, answer: dict) -> None:
         data = json.dumps(answer).encode() + b"\n"
@@ -70,6 +73,26 @@ class Agent:
         process = self.spawn(request)
         self.send({"id": request["id"], "event": "started", "pid": process.pid})
         return self.finish(process, request)
+
+    def op_open(self, request: dict) -> dict:
+        """Starts a program that is talked to: a line in, a line out, one at a time."""
+        process = subprocess.Popen(request["argv"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, start_new_session=True)
+        self.open[process.pid] = process, threading.Lock()
+        return {"pid": process.pid}
+
+    def op_talk(self, request: dict) -> dict:
+        process, lock = self.open[request["pid"]]
+        with lock:
+            try:
+                process.stdin.write(request["line"].encode() + b"\n")
+                process.stdin.flush()
+            except OSError:
+                pass  # it ended: seen below
+            if line := process.stdout.readline():
+                return {"line": line.decode()}
+            err = process.stderr.read()[-MAX_OUTPUT:].decode(errors="replace")
+            return {"rc": process.wait(), "err": err}
 
     def op_kill(self, request: dict) -> dict:
         os.killpg(request["pid"], request["signal"])

@@ -28,7 +28,8 @@ F_CAPPED, F_ACK_TLVS = 0x100, 0x200
 NLA_NESTED, NLA_NET_BYTEORDER = 0x8000, 0x4000
 SOL_NETLINK, CAP_ACK, EXT_ACK, GET_STRICT_CHK = 270, 10, 11, 12
 ERR_MSG, ERR_OFFS, ERR_MISS_TYPE, ERR_MISS_NEST = 1, 2, 5, 6
-CTRL, CTRL_GETFAMILY, CTRL_FAMILY_ID, CTRL_FAMILY_NAME = 0x10, 3, 1, 2
+CTRL, CTRL_GETFAMILY, CTRL_FAMILY_ID, CTRL_FAMILY_NAME, CTRL_GROUPS = 0x10, 3, 1, 2, 7
+GROUP_NAME, GROUP_ID, ADD_MEMBERSHIP = 1, 2, 1
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 HEADERS = HEADER.size + 4  # with that of generic netlink: command, version, 2 reserved bytes
 INTEGERS = {"u8": "=B", "u16": "=H", "u32": "=I", "u64": "=Q", "s32": "=i", "s64": "=q"}
@@ -63,6 +64,7 @@ class Attribute:
     low: int | None = None  # of a number its value, of a string or binary its length
     high: int | None = None
     mask: int | None = None
+    names: list[str] = field(default_factory=list)  # of an enum's values, from low on
 
 
 @dataclass
@@ -86,11 +88,13 @@ class Spec:
         self.sets = {item["name"]: [self._attribute(number, attribute) for number, attribute
                                     in enumerate(item["attributes"], 1)]
                      for item in spec["attribute-sets"]}
-        self.operations = {}
+        self.operations, self.events = {}, {}
         for number, item in enumerate(spec["operations"]["list"], 1):
             kinds = {"do", "dump"} & set(item)
             if kinds:
                 self.operations[item["name"]] = self._operation(number, item, kinds)
+            if "event" in item and "attribute-set" in item:
+                self.events[number] = self._operation(number, item, set())
 
     def _operation(self, number: int, item: dict, kinds: set[str]) -> Operation:
         attributes = self.sets[item["attribute-set"]] if "attribute-set" in item else []
@@ -117,7 +121,9 @@ class Spec:
             it.mask = (1 << len(named["entries"])) - 1
         elif named:
             it.low = named.get("value-start", 0)
-            it.high = it.low + len(named["entries"]) - 1
+            it.names = [entry if isinstance(entry, str) else entry["name"]
+                        for entry in named["entries"]]
+            it.high = it.low + len(it.names) - 1
         return it
 
     def _number(self, value: int | str) -> int:
@@ -185,6 +191,37 @@ class Spec:
                 or it.high is not None and measured > it.high):
             raise Malformed(f"{it.name}: {measured} is not in {it.low}..{it.high}")
         return value
+
+
+def to_json(spec: Spec, values: dict[str, object], attributes: list[Attribute]) -> dict[str, object]:
+    """Decoded attributes as a person writes them: enums by name, bytes in hex."""
+    by_name = {attribute.name: attribute for attribute in attributes}
+
+    def one(it: Attribute, value: object) -> object:
+        if it.type == "nest":
+            return to_json(spec, value, spec.sets[it.nested])
+        if it.names:
+            return it.names[value - it.low]
+        return value.hex() if isinstance(value, bytes) else value
+
+    return {name: [one(by_name[name], each) for each in value] if by_name[name].multi
+            else one(by_name[name], value) for name, value in values.items()}
+
+
+def from_json(spec: Spec, values: dict[str, object], attributes: list[Attribute]) -> dict[str, object]:
+    """The reverse, for Spec.encode. What is None or False isn't sent: so a flag can be given."""
+    by_name = {attribute.name: attribute for attribute in attributes}
+
+    def one(it: Attribute, value: object) -> object:
+        if it.type == "nest":
+            return from_json(spec, value, spec.sets[it.nested])
+        if it.names and isinstance(value, str):
+            return it.low + it.names.index(value)
+        return bytes.fromhex(value) if it.type == "binary" else value
+
+    return {name: [one(by_name[name], each) for each in value] if by_name[name].multi
+            else one(by_name[name], value) for name, value in values.items()
+            if value is not None and value is not False}
 
 
 def put(kind: int, payload: bytes) -> bytes:
@@ -255,8 +292,12 @@ class Client:
         replies, end = self.exchange(message(CTRL, CTRL_GETFAMILY, name))
         if end.error:
             raise Refused(end.error, f"the kernel has no family {spec.name}", None, None)
-        (self.family,) = (struct.unpack("=H", payload)[0] for _, kind, payload
-                          in walk(replies[0].body) if kind == CTRL_FAMILY_ID)
+        about = {kind & ~NLA_NESTED: payload for _, kind, payload in walk(replies[0].body)}
+        (self.family,) = struct.unpack("=H", about[CTRL_FAMILY_ID])
+        self.groups = {}
+        for _, _, group in walk(about.get(CTRL_GROUPS, b"")):
+            it = {kind: payload for _, kind, payload in walk(group)}
+            self.groups[it[GROUP_NAME].rstrip(b"\0").decode()] = struct.unpack("=I", it[GROUP_ID])[0]
 
     def request(self, name: str, values: dict[str, object] | bytes = b"") -> dict[str, object]:
         """Does an operation and returns its reply's attributes; Refused when it is refused."""
@@ -271,6 +312,30 @@ class Client:
             if (reply.kind, reply.command) != (self.family, operation.id):
                 raise Malformed(f"{name} was answered by command {reply.command}")
         return self.spec.decode(b"".join(reply.body for reply in replies), operation.reply)
+
+    def dump(self, name: str, values: dict[str, object] | bytes = b"") -> list[dict[str, object]]:
+        """All that an operation's dump lists; Refused when it is refused."""
+        operation = self.spec.operations[name]
+        data = values
+        if not isinstance(values, bytes):
+            data = self.spec.encode(values, operation.attributes)
+        replies, end = self.exchange(message(self.family, operation.id, data,
+                                             flags=F_REQUEST | F_DUMP))
+        if end.error:
+            raise self.refusal(end, operation, data)
+        return [self.spec.decode(reply.body, operation.reply) for reply in replies]
+
+    def subscribe(self, group: str) -> None:
+        """From now on this socket receives the events of a group: use no other method than events()."""
+        self.socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, self.groups[group])
+        self.socket.settimeout(None)
+
+    def events(self):
+        """(name, attributes) of each event, without end. OSError with ENOBUFS when some were lost."""
+        while True:
+            for answer in answers(self.socket.recv(1 << 16)):
+                event = self.spec.events[answer.command]
+                yield event.name, self.spec.decode(answer.body, event.attributes)
 
     def exchange(self, request: bytes) -> tuple[list[Answer], Answer]:
         """Sends one request and takes the answers to it: replies, and what ended them."""
