@@ -55,7 +55,7 @@
 #define LEAF_RECORD		(AT_MAP + BRAID_LEAF_BYTES)
 #define LEAVES_END		(BRAID_LEAVES_PER_BLOCK * LEAF_RECORD)
 
-/* No device is larger: a sum of a few offsets and sizes fits 64 bits. */
+/* No area is beyond it: a sum of a few offsets and sizes fits 64 bits. */
 #define OFFSET_MAX		0x1000000000000000ull
 
 static bool is_zero(const u8 *bytes, size_t length)
@@ -264,6 +264,27 @@ static bool valid_data_bytes(u64 data_bytes)
 	return data_bytes && is_aligned(data_bytes) && data_bytes <= BRAID_DATA_BYTES_MAX;
 }
 
+static bool is_offset(u64 offset)
+{
+	return is_aligned(offset) && offset <= OFFSET_MAX;
+}
+
+/* Sizes and offsets, each by itself. */
+static bool is_bounded(const struct braid_superblock *sb)
+{
+	if (!valid_data_bytes(sb->data_bytes))
+		return false;
+	if (!sb->log_blocks || sb->log_blocks > BRAID_LOG_BLOCKS_MAX)
+		return false;
+	if (sb->max_slots > BRAID_MAX_SLOTS)
+		return false;
+	if (!is_aligned(sb->slot_bytes) || sb->slot_bytes > BRAID_DATA_BYTES_MAX ||
+	    sb->slot_bytes < braid_slot_area(sb->data_bytes))
+		return false;
+	return is_offset(sb->votes_offset) && is_offset(sb->log_offset) &&
+	       is_offset(sb->slots_offset);
+}
+
 /* Gives the areas their places one after the other. */
 static void place_areas(struct braid_superblock *sb, u64 at)
 {
@@ -287,7 +308,7 @@ static bool layout_internal(struct braid_superblock *sb, u64 device_bytes)
 	if (sb->data_bytes + areas > end)
 		return false;
 	place_areas(sb, end - areas);
-	return true;
+	return is_bounded(sb);
 }
 
 static bool layout_external(struct braid_superblock *sb, u64 data_device_bytes,
@@ -348,27 +369,6 @@ static void get_areas(const struct braid_superblock *sb, struct area areas[3])
 	areas[0] = area_of(sb->votes_offset, votes_area());
 	areas[1] = area_of(sb->log_offset, log_area(sb->log_blocks));
 	areas[2] = area_of(sb->slots_offset, sb->max_slots * sb->slot_bytes);
-}
-
-static bool is_offset(u64 offset)
-{
-	return is_aligned(offset) && offset <= OFFSET_MAX;
-}
-
-/* Sizes and offsets, each by itself. */
-static bool is_bounded(const struct braid_superblock *sb)
-{
-	if (!valid_data_bytes(sb->data_bytes))
-		return false;
-	if (!sb->log_blocks || sb->log_blocks > BRAID_LOG_BLOCKS_MAX)
-		return false;
-	if (sb->max_slots > BRAID_MAX_SLOTS)
-		return false;
-	if (!is_aligned(sb->slot_bytes) || sb->slot_bytes > BRAID_DATA_BYTES_MAX ||
-	    sb->slot_bytes < braid_slot_area(sb->data_bytes))
-		return false;
-	return is_offset(sb->votes_offset) && is_offset(sb->log_offset) &&
-	       is_offset(sb->slots_offset);
 }
 
 /* Whether all areas are between @start and @end, and none is in another. */

@@ -18,8 +18,8 @@
  *	external: copy 0 at offset 0, copy 1 at offset 4096, everything else after.
  *
  * The data is at the start of its disk. The superblock gives the byte offsets of
- * all else, multiples of 4096 that count from the start of the device that holds
- * the metadata:
+ * all else, multiples of 4096, at most 2^60, that count from the start of the
+ * device that holds the metadata:
  *
  *	votes		2 copies of 16 KiB: the register's ballot and value
  *	log		2 copies of log_blocks blocks of 4 KiB: the activity log
@@ -60,7 +60,8 @@
  *	80	4	log_blocks: 1 to 16
  *	84	4	max_slots: 0 to 31
  *	88	8	slots_offset
- *	96	8	slot_bytes: a multiple of 4096, at least braid_slot_area()
+ *	96	8	slot_bytes: a multiple of 4096, at most 2^50, not
+ *			less than summary and leaves need
  *	104	8	voter
  *	112	8	instance
  *	120	8	last: epoch
