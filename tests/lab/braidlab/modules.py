@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds kernel modules for the lab's kernels, once per kernel and run."""
+"""Builds kernel modules for the lab's kernels, once per kernel and run; and the userland for its guests."""
 import os
 import subprocess
 from functools import cache
@@ -18,6 +18,15 @@ def braid(kernel: Kernel) -> Path:
     _run([TOP / "scripts/build-module", "--kdir", kernel.build, "--out", out,
           *(["--arch", "um"] if kernel.arch == "um" else [])], out)
     return out
+
+
+@cache
+def braidadm() -> Path:
+    """Builds braidadm as it is packaged; returns its file."""
+    out = TOP / "build/release"
+    _run(["cmake", "-S", TOP, "--preset", "release", "--log-level=WARNING"], out)
+    _run(["cmake", "--build", out, "--target", "braidadm"], out)
+    return out / "userland/braidadm"
 
 
 @cache

@@ -68,8 +68,8 @@ def read_blocks(host: Host, device: str, blocks: int) -> list[str]:
     return host.run(stamp(host, "read", device, "--blocks", blocks), timeout=60).out.split()
 
 
-def differing_blocks(hosts: list[Host], devices: list[str]) -> list[int]:
-    """Blocks of 4 KiB in which replicas differ (P3); compares as many as the shortest one has."""
-    sums = [host.run(stamp(host, "sum", device), timeout=60).out.split()
+def differing_blocks(hosts: list[Host], devices: list[str], size: int = 0) -> list[int]:
+    """Blocks of 4 KiB in which replicas differ (P3); compares size bytes, or all of the shortest one."""
+    sums = [host.run(stamp(host, "sum", device, "--bytes", size), timeout=60).out.split()
             for host, device in zip(hosts, devices, strict=True)]
     return [n for n, values in enumerate(zip(*sums)) if len(set(values)) > 1]

@@ -4,7 +4,7 @@
 
     stamp.py write DEVICE --blocks N --seed S --log FILE [--count C] [--flush-every K [--flush-until U]]
     stamp.py read DEVICE --blocks N          one line per block: its sequence number, or "torn"
-    stamp.py sum DEVICE                      a digest of every 4 KiB block, one a line
+    stamp.py sum DEVICE [--bytes N]          a digest of every 4 KiB block, one a line
 
 The writer appends "i SEQ BLOCK" to the log before each write, "a SEQ" when it was acknowledged and "f SEQ"
 when a flush that came after it was. The log must lie outside of what a power cut takes.
@@ -73,8 +73,9 @@ def digests(args: argparse.Namespace) -> None:
     device = os.open(args.device, os.O_RDONLY | os.O_DIRECT)
     size = struct.unpack("<Q", fcntl.ioctl(device, BLKGETSIZE64, bytes(8)))[0]
     buffer = mmap.mmap(-1, 1 << 20)
+    size = min(size, args.bytes or size)
     for at in range(0, size, len(buffer)):
-        count = os.preadv(device, [buffer], at)
+        count = min(os.preadv(device, [buffer], at), size - at)
         for start in range(0, count, BLOCK):
             print(hashlib.blake2b(buffer[start:min(start + BLOCK, count)], digest_size=8).hexdigest())
 
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--flush-every", type=int, default=0)
     parser.add_argument("--flush-until", type=int, default=0)
+    parser.add_argument("--bytes", type=int, default=0)
     parser.add_argument("--log")
     args = parser.parse_args()
     {"write": write, "read": read, "sum": digests}[args.what](args)
