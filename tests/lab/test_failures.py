@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hosts, power and disks that fail: what was acknowledged stays, there is one writer, nothing is rewound.
+
+Each test ends with a comparison of the replicas below Braid (P3).
+"""
+import time
+
+import pytest
+from braidlab.braid import mirror
+from braidlab.oracle import read_blocks, stamp
+
+UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
+       pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("debug, names", [
+    pytest.param(False, "ab", id="two", marks=pytest.mark.uml),
+    pytest.param(False, "abc", id="three", marks=pytest.mark.uml),
+    pytest.param(True, "abc", id="three-debug", marks=pytest.mark.uml_debug)])
+def test_the_writer_dies(lab, debug, names):
+    """P1, P5, P3: another replica has every acknowledged write; so has the old one when it is back."""
+    with mirror(lab, names, debug=debug) as r:
+        a, b = r.nodes[:2]
+        job = r.writer_job(a)
+        job.wait(50 if debug else 300)
+        a.host.power_cut()
+        r.fail_over(b, lost=[a])
+        r.check_data(b, at_least=50)
+        if len(r.in_sync) > 1:
+            r.compare()  # R5: what was under way is the same on all that are left
+        first = read_blocks(b.host, b.device(), 512)
+        r.write(b, count=50)
+        assert len(first) == 512
+        r.power_on(a)
+        r.sync(a)
+        r.check_data(b)
+        r.compare()
+        r.move(a)
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_writers_die_one_after_the_other(lab):
+    """P1, P5: each failover starts from the last one."""
+    with mirror(lab, "abc") as r:
+        for turn in range(4):
+            node, after = r.nodes[turn % 3], r.nodes[(turn + 1) % 3]
+            job = r.writer_job(node)
+            job.wait(60)
+            node.host.power_cut()
+            r.fail_over(after, lost=[node])
+            r.check_data(after)
+            r.write(after, count=20)
+            r.power_on(node)
+            r.sync(node)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_replica_dies(lab):
+    """P1, P3: the writer waits for a lost replica until it is dropped, and goes on with the others."""
+    with mirror(lab, "abc") as r:
+        a, b, c = r.nodes
+        job = r.writer_job(a)
+        job.wait(30)
+        c.host.power_cut()
+        a.wait_link(c, "disconnected")
+        job.must_hang()
+        r.drop(c)
+        job.wait(30)
+        job.stop()
+        r.compare()
+        r.power_on(c)
+        r.sync(c)
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.parametrize("debug", UML)
+def test_a_deposed_writer_gets_nothing_acknowledged(lab, debug):
+    """P4: cut off, it neither writes nor, once its lease has run out, reads, while another one serves."""
+    with mirror(lab, "ab", debug=debug) as r:
+        a, b = r.nodes
+        job = r.writer_job(a)
+        job.wait(30)
+        fd = a.open(write=False)
+        assert "digest" in a.request(pread=fd, at=0, count=4096)
+        r.cut(a, b)
+        job.must_hang()
+        r.fail_over(b, lost=[a])
+        r.check_data(b)
+        r.write(b, count=50)
+        before = job.acknowledged()
+        answer = a.io.started().send(f'{{"pread": {fd}, "at": 0, "count": 4096}}')
+        time.sleep(2 * r.lease_ms / 1000)
+        assert not answer.done(), "a deposed writer served a read"
+        assert job.acknowledged() == before + 0 and not job.process.done()
+        # The old writer hears of the new epoch; its I/O fails, and then it is a replica like any other.
+        r.cluster.link("a", "b").heal()
+        a.do("resource-demote", force=True)
+        assert '"EIO"' in a.io.started().hear(answer)
+        job.process.wait(30, check=False)
+        a.io.kill()
+        a.wait_service("secondary")
+        r.heal(a, b)
+        r.sync(a)
+        r.check_data(b)
+        r.compare()
+
+
+@pytest.mark.uml
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_all_power_is_lost(lab, names):
+    """P2, P3: what a flush covered is there on each replica, though every disk lost its cache."""
+    with mirror(lab, names, disk={"record": True}, size=8 * MIB) as r:
+        job = r.writer_job(r.nodes[0], flush_every=25)
+        job.wait(240)
+        for node in r.nodes:
+            node.host.power_cut()
+        rng = lab.rng("cache")
+        lost = [node.disks[0].lose_unflushed(rng) for node in r.nodes]
+        print("lost writes:", lost)
+        for node in r.nodes:
+            r.power_on(node)
+        assert all(node.state().get("suspect") for node in r.nodes)
+        a, b = r.nodes[:2]
+        r.configure(writer=b, in_sync=r.nodes)
+        r.serve(b, reference=a)
+        r.compare()  # R5: made equal over all that may differ
+        r.check_data(b, flushed_only=True, at_least=200)
+        for node in r.nodes[:2]:
+            history, found = r.history(), read_blocks(node.host, node.disks[0].path, 512)
+            assert history.flushed >= 200
+            assert history.violations(found, flushed_only=True) == [], f"P2 on {node}"
+        r.fio(b, verify="crc32c", bs="4k", size="2m")
+        r.compare()
+
+
+@pytest.mark.uml
+def test_all_power_is_lost_without_volatile_caches(lab):
+    """P1, P3: on disks that keep what they acknowledged nothing at all is lost."""
+    with mirror(lab, "abc") as r:
+        a, b, _ = r.nodes
+        job = r.writer_job(a, flush_every=0)
+        job.wait(200)
+        for node in r.nodes:
+            node.host.power_cut()
+        for node in r.nodes:
+            r.power_on(node)
+        assert not any(node.state().get("suspect") for node in r.nodes)
+        r.configure(writer=b, in_sync=r.nodes)
+        r.serve(b)
+        r.compare()
+        r.check_data(b, at_least=200)
+
+
+@pytest.mark.uml
+def test_the_policy_io_error(lab):
+    """P1, P3: told to fail instead of waiting, it fails; what failed is the same everywhere later (R5b)."""
+    with mirror(lab, "ab", policy="io-error") as r:
+        a, b = r.nodes
+        r.write(a, count=50)
+        job = r.writer_job(a)
+        job.wait(20)
+        r.cut(a, b)
+        result = job.process.wait(30, check=False)
+        assert result.rc == 1 and "Input/output error" in result.err
+        r.drop(b)
+        a.wait_service("serving")
+        r.write(a, count=50)
+        r.heal(a, b)
+        r.sync(b)
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.uml
+@pytest.mark.parametrize("which", ["writer", "peer"])
+@pytest.mark.parametrize("what", ["all", "sector"])
+def test_a_disk_fails(lab, which, what):
+    """P1, P3: reads and writes go on through the other replica; a new disk is resynced."""
+    with mirror(lab, "ab", size=16 * MIB) as r:
+        a, b = r.nodes
+        bad = a if which == "writer" else b
+        r.write(a, count=200)
+        job = r.writer_job(a, blocks=512)
+        job.wait(20)
+        if what == "all":
+            bad.disks[0].fail()
+        else:
+            bad.disks[0].fail(first=8 * 100, count=8)
+        # The module gives the disk up at the first write that failed, and says so.
+        bad.wait(lambda: bad.volume()["disk-state"] in ("failed", "diskless", "detaching"),
+                 "the disk to be given up")
+        r.configure(writer=a, in_sync=[node for node in r.in_sync if node is not bad])
+        job.wait(30)
+        job.stop()
+        r.check_data(a)
+        bad.disks[0].heal()
+        bad.wait_disk("diskless")
+        r.attach(bad)
+        r.sync(bad)
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_sector_that_cannot_be_read(lab):
+    """P5, P3: what the writer's disk cannot read comes from the peer and is written again."""
+    with mirror(lab, "ab") as r:
+        a, b = r.nodes
+        r.write(a, count=300, blocks=128)
+        history = r.history()
+        a.disks[0].fail(first=8 * 20, count=8)
+        found = read_blocks(a.host, a.device(), 128)
+        assert history.violations(found) == []
+        assert a.volume()["stats"]["remote-reads"] > 0
+        a.disks[0].heal()
+        if a.volume()["disk-state"] != "attached":
+            a.wait_disk("diskless")
+            r.configure(writer=a, in_sync=[b])
+            r.attach(a)
+            r.sync(a)
+        r.check_data(a, blocks=128)
+        r.compare()
+
+
+@pytest.mark.parametrize("debug", UML)
+def test_detach_and_attach(lab, debug):
+    """P1, P3: without its disk a writer goes on through the peer; attached again, it is resynced."""
+    with mirror(lab, "ab", debug=debug) as r:
+        a, b = r.nodes
+        r.write(a, count=50)
+        for node in (b, a):
+            job = r.writer_job(a)
+            job.wait(20)
+            r.configure(writer=a, in_sync=[it for it in r.nodes if it is not node])
+            node.do("volume-detach", volume=0)
+            node.wait_disk("diskless")
+            job.wait(20)
+            before = node.state()["instance"]
+            r.attach(node)
+            assert node.state()["instance"] != before, "an instance is one attach"
+            r.sync(node)
+            job.stop()
+            r.check_data(a)
+            r.compare()
+
+
+@pytest.mark.uml
+def test_a_slow_disk_and_a_bad_link(lab):
+    """P1, P3: delay and loss cost time, nothing else; no connection is given up for them."""
+    with mirror(lab, "abc", timeout_ms=5000) as r:
+        a, b, c = r.nodes
+        sessions = [a.peer(node)["session"] for node in (b, c)]
+        b.disks[0].slow(20)
+        r.cluster.link("a", "c").impair(delay_ms=5, jitter_ms=5, loss_percent=1)
+        r.fio(a, bsrange="512-64k", iodepth=32, size="2m", verify="crc32c", verify_fatal=1)
+        r.write(a, count=50)
+        b.disks[0].heal()
+        r.cluster.link("a", "c").heal()
+        assert [a.peer(node)["session"] for node in (b, c)] == sessions
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.parametrize("debug", UML)
+def test_down_under_load(lab, debug):
+    """P7, P8, P3: force takes a resource down while it is written to; its I/O fails, nothing else."""
+    with mirror(lab, "ab", debug=debug) as r:
+        a, b = r.nodes
+        job = r.writer_job(a)
+        job.wait(20)
+        assert a.refusal("resource-del").error == "EBUSY"
+        a.do("resource-del", force=True)
+        result = job.process.wait(30, check=False)
+        assert result.rc == 1 and "rror" in result.err, result
+        a.wait(a.is_gone, "the resource to go")
+        b.wait_link(a, "disconnected")
+        r.bring_up(a)
+        r.connect(a, b)
+        r.fail_over(b, lost=[a])
+        r.check_data(b, at_least=20)
+        r.sync(a)
+        r.check_data(b)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_link_that_flaps(lab):
+    """P1, P3: connections that come and go under writes, dropped and joined again each time."""
+    with mirror(lab, "ab") as r:
+        a, b = r.nodes
+        job = r.writer_job(a)
+        for _ in range(5):
+            job.wait(20)
+            r.disconnect(a, b)
+            job.must_hang()
+            r.drop(b)
+            job.wait(20)
+            r.connect(a, b)
+            r.sync(b)
+        # A link that is back before anyone was dropped: the writes that hung are sent again.
+        job.wait(20)
+        r.disconnect(a, b)
+        job.must_hang()
+        r.connect(a, b)
+        job.wait(20)
+        job.stop()
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_reads_while_the_writer_is_cut_off_from_one(lab):
+    """P5: a writer without all its leases serves no read, though its own disk could."""
+    with mirror(lab, "abc") as r:
+        a, b, c = r.nodes
+        r.write(a, count=20)
+        fd = a.open(write=False)
+        r.cut(a, c)
+        a.wait_service("held")
+        answer = a.io.started().send(f'{{"pread": {fd}, "at": 0, "count": 4096}}')
+        time.sleep(r.lease_ms / 1000)
+        assert not answer.done()
+        r.drop(c)
+        assert "digest" in a.io.started().hear(answer)
+        a.close(fd)
+        r.heal(a, c)
+        r.sync(c)
+        found = a.host.run(stamp(a.host, "read", a.device(), "--blocks", 512)).out.split()
+        assert r.history().violations(found) == []
+        r.compare()

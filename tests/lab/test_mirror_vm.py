@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's kernels, several CPUs, real power cuts and disk caches: a mirror through a failover."""
+import pytest
+from braidlab.braid import BraidResource
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("series", ["6.1", "6.12"])
+def test_a_failover_on_debians_kernel(lab, series):
+    """P1, P2, P3, P8: mirror, kill the writer, promote the other, resync, compare, unload."""
+    with lab.qemu(["a", "b"], series) as cluster:
+        r = BraidResource(cluster, rng=lab.rng("braid"), load=lab.load_braid, size=16 << 20,
+                          disk={"record": True})
+        for node in r.nodes:
+            lab.load_braid(node.host.machine)
+        r.up()
+        a, b = r.nodes
+        r.begin(a)
+        r.fio(a, bsrange="512-64k", size="2m", verify="crc32c", verify_fatal=1)
+        r.fio(a, numjobs=4, group_reporting=1, bsrange="512-64k", size="1m", norandommap=1,
+              random_distribution="zipf:1.2", io_size="1m")
+        r.compare()
+        job = r.writer_job(a)
+        job.wait(100)
+        a.host.power_cut()
+        lost = a.disks[0].lose_unflushed(lab.rng("cache"))
+        print("lost writes:", lost)
+        r.fail_over(b, lost=[a])
+        r.check_data(b, at_least=100)
+        r.write(b, count=50)
+        r.power_on(a)
+        r.sync(a)
+        r.check_data(b)
+        r.compare()
+        r.move(a)
+        r.check_data(a)
+        r.compare()
+        r.down()

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A replica that was away is made equal again: only what changed, while writes go on, whatever comes
+between. Each test ends with a comparison of the replicas below Braid (P3).
+"""
+import pytest
+from braidlab.braid import REGION, mirror
+
+UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
+       pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
+MIB = 1 << 20
+
+
+def moved(found, what="sync-total"):
+    return sum(it[what] for it in found)
+
+
+def lose(r, writer, node):
+    """The link to a node goes, and the writer gets a configuration without it."""
+    r.cut(writer, node)
+    writer.wait_link(node, "disconnected")
+    r.drop(node)
+    writer.wait_service("serving")
+
+
+@pytest.mark.parametrize("debug", UML)
+def test_a_cut_link(lab, debug):
+    """P1, P3: writes hang from the cut until the peer is dropped; afterwards only they are copied."""
+    with mirror(lab, "ab", debug=debug, size=32 * MIB) as r:
+        a, b = r.nodes
+        r.fio(a, bs="64k", size="1m" if debug else "20m", offset="8m", iodepth=4)
+        job = r.writer_job(a, blocks=64)
+        job.wait(20)
+        r.cut(a, b)
+        job.must_hang()
+        a.wait_link(b, "disconnected")
+        job.must_hang()
+        r.drop(b)
+        job.wait(50)
+        job.stop()
+        changed = {block for block, _ in r.history().issued.items()}
+        r.heal(a, b)
+        assert moved(a.replicas(b), "dirty") <= 4096 * 64
+        found = r.sync(b)
+        assert 0 < moved(found) <= 4096 * len(changed), "a resync copies what changed, in blocks of 4 KiB"
+        r.check_data(a)
+        assert moved(a.replicas(b), "dirty") == 0
+        r.compare()
+        r.write(a, count=50)
+        r.compare()
+
+
+@pytest.mark.parametrize("debug", UML)
+def test_writes_during_a_resync(lab, debug):
+    """P3: a range that is copied is not overtaken by a write, nor a write by the copy (S1)."""
+    size = 8 if debug else 32
+    with mirror(lab, "ab", debug=debug, size=(size + 8) * MIB, volumes=2) as r:
+        a, b = r.nodes
+        lose(r, a, b)
+        for volume in range(2):
+            r.fio(a, volume=volume, rw="write", bs="1m", size=f"{size}m", iodepth=4)
+        r.heal(a, b)
+        jobs = [r.writer_job(a, volume=volume, blocks=size * 256) for volume in range(2)]
+        r.start_sync(b, max_rate=size * MIB // 4)
+        r.fio(a, bsrange="512-64k", size=f"{size}m", norandommap=1, random_distribution="zipf:1.1",
+              io_size="2m" if debug else "16m")
+        assert "running" in [it["sync-state"] for it in a.replicas(b)], "it was over too soon"
+        a.do("sync-set", node_id=b.id, max_rate=0)
+        assert moved(r.finish_sync(b)) >= 2 * size * MIB
+        for job in jobs:
+            job.stop()
+        r.compare()
+
+
+@pytest.mark.uml
+@pytest.mark.parametrize("how", ["link", "target", "source"])
+def test_an_interrupted_resync(lab, how):
+    """P6, P3: whatever is lost on the way, the target is not in sync until it is made so later."""
+    with mirror(lab, "ab", size=40 * MIB) as r:
+        a, b = r.nodes
+        lose(r, a, b)
+        r.write(a, count=200, blocks=8192)
+        r.fio(a, rw="write", bs="1m", size="32m", iodepth=4)
+        r.heal(a, b)
+        r.start_sync(b, max_rate=8 * MIB)
+        a.wait(lambda: 0 < moved(a.replicas(b), "sync-left") < moved(a.replicas(b)), "a part to be copied")
+        if how == "link":
+            r.cut(a, b)
+            a.wait_link(b, "disconnected")
+            assert moved(a.replicas(b), "dirty") < 32 * MIB, "what was copied needs no second copy"
+            r.heal(a, b)
+        elif how == "target":
+            b.host.power_cut()
+            a.wait_link(b, "disconnected")
+            r.away.add(b)
+            r.power_on(b)
+        else:
+            a.host.power_cut()
+            b.wait_link(a, "disconnected")
+            assert b.volume()["replica-flags"] & 8, "a target is inconsistent until the end"
+            r.power_on(a)
+            r.configure(writer=a, in_sync=[a])
+            r.serve(a)
+        assert r.in_sync == [a]
+        assert 0 < moved(r.sync(b)) <= 40 * MIB
+        r.compare()
+        assert not b.volume()["replica-flags"] & 8
+        r.move(b)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_blank_disk(lab):
+    """P3: a new replica gets everything, also what no map speaks of; equal blocks are not sent."""
+    with mirror(lab, "ab", size=24 * MIB) as r:
+        a, b = r.nodes
+        r.fio(a, rw="write", bs="1m", size="8m", iodepth=4)
+        r.write(a, count=100)
+        b.host.power_cut()
+        a.wait_link(b, "disconnected")
+        r.drop(b)
+        (disk,) = b.disks
+        disk.heal()
+        b.host.machine.run(f"blkdiscard {disk.path}; dd if=/dev/urandom of={disk.path} bs=1M count=4 "
+                           "oflag=direct status=none")
+        disk.power(False)
+        b.host.power_on()
+        r.create_md(b)
+        r.bring_up(b)
+        r.connect(a, b)
+        found = r.sync(b)
+        assert moved(found) == r.data_bytes()
+        r.compare()
+        r.check_data(a)
+
+
+@pytest.mark.uml
+@pytest.mark.parametrize("compare", [False, True])
+def test_a_full_resync(lab, compare):
+    """P3: on request everything is copied, or everything compared and only differences copied."""
+    with mirror(lab, "ab", size=24 * MIB) as r:
+        a, b = r.nodes
+        r.fio(a, rw="write", bs="1m", size="16m", iodepth=4)
+        lose(r, a, b)
+        r.write(a, count=50)
+        spoil(b, 10 * MIB)
+        r.heal(a, b)
+        found = r.sync(b, full=True, compare=compare)
+        assert moved(found) == r.data_bytes()
+        same = moved(found, "sync-same")
+        assert (10 * MIB < same < moved(found)) if compare else same == 0, found
+        r.compare()
+
+
+def spoil(node, at, count=4096):
+    """Changes a replica behind Braid's back."""
+    node.host.run(f"dd if=/dev/urandom of={node.disks[0].path} bs=4096 seek={at // 4096} "
+                  f"count={count // 4096} oflag=direct conv=notrunc status=none")
+
+
+@pytest.mark.uml
+def test_several_targets(lab):
+    """P3: two replicas are resynced at once, with different things to copy, while writes go on."""
+    with mirror(lab, "abc", size=24 * MIB) as r:
+        a, b, c = r.nodes
+        lose(r, a, b)
+        r.fio(a, rw="write", bs="1m", size="8m", iodepth=4)
+        lose(r, a, c)
+        r.fio(a, rw="write", bs="1m", size="4m", offset="10m", iodepth=4)
+        job = r.writer_job(a, blocks=4096)
+        for node in (b, c):
+            r.heal(a, node)
+        for node in (b, c):
+            r.start_sync(node)
+        first = r.finish_sync(b)
+        second = r.finish_sync(c)
+        assert moved(first) > moved(second) > 0
+        job.wait(20)
+        job.stop()
+        assert len(r.in_sync) == 3
+        r.compare()
+        r.check_data(a, blocks=4096)
+
+
+@pytest.mark.uml
+def test_a_resync_obeys(lab):
+    """P3: pause, resume, stop, a bound on its rate, and what it waits for is told."""
+    with mirror(lab, "ab", size=24 * MIB) as r:
+        a, b = r.nodes
+        lose(r, a, b)
+        r.fio(a, rw="write", bs="1m", size="16m", iodepth=4)
+        r.heal(a, b)
+        assert a.refusal("sync-join", node_id=b.id).error in ("EBUSY", "EINVAL", "EAGAIN")
+        r.start_sync(b, max_rate=4 * MIB)
+        a.wait(lambda: moved(a.replicas(b), "sync-left") < moved(a.replicas(b)), "a part to be copied")
+        assert a.refusal("sync-join", node_id=b.id).error in ("EBUSY", "EINVAL", "EAGAIN")
+        a.do("sync-pause", node_id=b.id)
+        a.wait_sync(b, "paused")
+        left = moved(a.replicas(b), "sync-left")
+        job = r.writer_job(a, count=50)
+        job.process.wait(30)
+        assert moved(a.replicas(b), "sync-left") <= left
+        assert all(it.get("waits-for") for it in a.replicas(b))
+        a.do("sync-resume", node_id=b.id)
+        a.wait_sync(b, "running")
+        a.do("sync-stop", node_id=b.id)
+        a.wait_sync(b, "none")
+        assert 0 < moved(a.replicas(b), "dirty") <= 16 * MIB
+        r.sync(b)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_verify_finds_what_differs(lab):
+    """P3: a block that changed behind Braid's back is found, told, and copied by a resync."""
+    with mirror(lab, "ab", size=16 * MIB) as r:
+        a, b = r.nodes
+        r.fio(a, rw="write", bs="1m", size="8m", iodepth=4)
+        spoil(b, 5 * MIB + 8192)
+        a.do("verify-start", node_id=b.id)
+        a.wait(lambda: a.replicas(b)[0]["verify-done"] == r.data_bytes(), "verify to end")
+        assert a.replicas(b)[0]["verify-differing"] == 4096
+        found = [event for event in a.events() if event.get("kind") == "verify" and "offset" in event]
+        assert [(event["offset"], event["length"]) for event in found] == [(5 * MIB + 8192, 4096)]
+        lose(r, a, b)
+        r.heal(a, b)
+        assert moved(r.sync(b)) >= 4096
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_resync_over_a_region_border(lab):
+    """P3: blocks at the first and last place of regions and of the volume are copied."""
+    with mirror(lab, "ab", size=24 * MIB, block_size=4096) as r:
+        a, b = r.nodes
+        lose(r, a, b)
+        fd = a.open()
+        places = [0, REGION - 4096, REGION, 3 * REGION - 4096, r.data_bytes() - 4096]
+        for at in places:
+            assert a.request(pwrite=fd, at=at, count=4096, seed=at + 1) == {}
+        a.close(fd)
+        r.heal(a, b)
+        assert moved(r.sync(b)) == 4096 * len(places)
+        r.compare()
