@@ -257,7 +257,8 @@ def test_a_slow_disk_and_a_bad_link(lab):
         sessions = [a.peer(node)["session"] for node in (b, c)]
         b.disks[0].slow(20)
         r.cluster.link("a", "c").impair(delay_ms=5, jitter_ms=5, loss_percent=1)
-        r.fio(a, bsrange="512-64k", iodepth=32, size="2m", verify="crc32c", verify_fatal=1)
+        r.fio(a, bsrange="512-64k", iodepth=32, offset="4m", size="2m", verify="crc32c",
+              verify_fatal=1)
         r.write(a, count=50)
         b.disks[0].heal()
         r.cluster.link("a", "c").heal()

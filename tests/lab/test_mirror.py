@@ -132,6 +132,9 @@ def test_discards_and_zeroes(lab, block_size):
         assert a.request(fsync=fd) == {}
         a.close(fd)
         r.compare()
+        if int(a.host.machine.read(f"/sys/class/block/braid{a.minors[0]}/queue/discard_max_bytes")) == 0:
+            assert block_size == 4096, "disks of 4096 are loop devices here, which take no discards"
+            return
         r.fio(a, rw="randtrim", bs="8k", size="4m", iodepth=8)
         r.fio(a, rw="trimwrite", bsrange="4k-64k", size="4m", iodepth=8)
         r.compare()
@@ -147,7 +150,7 @@ def test_a_diskless_writer(lab, debug, names):
         x = r["x"]
         r.write(x, count=100 if debug else 300)
         r.check_data(x)
-        r.fio(x, verify="crc32c", bsrange="4k-256k", size="2m" if debug else "8m")
+        r.fio(x, verify="crc32c", bsrange="4k-256k", offset="4m", size="2m" if debug else "8m")
         assert x.volume()["stats"]["remote-reads"] > 0 and x.volume()["disk-state"] == "diskless"
         if len(r.in_sync) > 1:
             r.compare()

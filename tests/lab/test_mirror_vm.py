@@ -16,9 +16,9 @@ def test_a_failover_on_debians_kernel(lab, series):
         r.up()
         a, b = r.nodes
         r.begin(a)
-        r.fio(a, bsrange="512-64k", size="2m", verify="crc32c", verify_fatal=1)
-        r.fio(a, numjobs=4, group_reporting=1, bsrange="512-64k", size="1m", norandommap=1,
-              random_distribution="zipf:1.2", io_size="1m")
+        r.fio(a, bsrange="512-64k", offset="4m", size="2m", verify="crc32c", verify_fatal=1)
+        r.fio(a, numjobs=4, group_reporting=1, bsrange="512-64k", offset="4m", size="1m",
+              norandommap=1, random_distribution="zipf:1.2", io_size="1m")
         r.compare()
         job = r.writer_job(a)
         job.wait(100)

@@ -113,7 +113,7 @@ def test_a_blank_disk(lab):
     """P3: a new replica gets everything, also what no map speaks of; equal blocks are not sent."""
     with mirror(lab, "ab", size=24 * MIB) as r:
         a, b = r.nodes
-        r.fio(a, rw="write", bs="1m", size="8m", iodepth=4)
+        r.fio(a, rw="write", bs="1m", size="8m", offset="4m", iodepth=4)
         r.write(a, count=100)
         b.host.power_cut()
         a.wait_link(b, "disconnected")
@@ -163,10 +163,10 @@ def test_several_targets(lab):
     with mirror(lab, "abc", size=24 * MIB) as r:
         a, b, c = r.nodes
         lose(r, a, b)
-        r.fio(a, rw="write", bs="1m", size="8m", iodepth=4)
+        r.fio(a, rw="write", bs="1m", size="8m", offset="4m", iodepth=4)
         lose(r, a, c)
-        r.fio(a, rw="write", bs="1m", size="4m", offset="10m", iodepth=4)
-        job = r.writer_job(a, blocks=4096)
+        r.fio(a, rw="write", bs="1m", size="4m", offset="14m", iodepth=4)
+        job = r.writer_job(a, blocks=1024)
         for node in (b, c):
             r.heal(a, node)
         for node in (b, c):
@@ -178,7 +178,7 @@ def test_several_targets(lab):
         job.stop()
         assert len(r.in_sync) == 3
         r.compare()
-        r.check_data(a, blocks=4096)
+        r.check_data(a, blocks=1024)
 
 
 @pytest.mark.uml

@@ -522,11 +522,11 @@ class BraidResource:
             assert differing == [], f"volume {volume} of {nodes} differs in {len(differing)} blocks"
 
     def fio(self, node: Node, *, volume: int = 0, timeout: float = 120, **options: object) -> dict:
-        """Runs fio on a node's device: of its options dashes are underscores, None drops a default."""
+        """Runs fio on a node's device; an option that is None drops a default."""
         defaults = {"name": "job", "filename": node.device(volume), "direct": 1, "ioengine": "libaio",
                     "rw": "randwrite", "iodepth": 16, "size": "100%", "randrepeat": 0, "thread": 1,
                     "randseed": self.rng.randrange(1, 1 << 31), "output-format": "json"}
-        words = {**defaults, **{key.replace("_", "-"): value for key, value in options.items()}}
+        words = {**defaults, **options}
         result = node.host.run(["fio", *(f"--{key}={value}" for key, value in words.items()
                                          if value is not None)], timeout=timeout)
         return json.loads(result.out[result.out.index("{"):])["jobs"][0]

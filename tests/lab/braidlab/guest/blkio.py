@@ -15,7 +15,6 @@ Reads a JSON command a line and answers with an object, in a line: {"error": "EI
     {"expect": SEED, "count": N}                            -> {"digest": ...} of what pwrite wrote;
                                                                seed 0 is zeros
 """
-import errno
 import fcntl
 import hashlib
 import json
@@ -24,6 +23,8 @@ import os
 import random
 import struct
 import sys
+
+import genl
 
 BLKDISCARD, BLKZEROOUT = 0x1277, 0x127F
 
@@ -72,7 +73,7 @@ def main() -> None:
         try:
             answer = do(json.loads(line))
         except OSError as error:
-            answer = {"error": errno.errorcode.get(error.errno, str(error.errno))}
+            answer = {"error": genl.error_name(error.errno)}
         print(json.dumps(answer), flush=True)
 
 
