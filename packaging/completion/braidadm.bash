@@ -11,8 +11,13 @@ _braidadm() {
 		fi
 	done
 	case $verb in
-	"") words="version --help --version" ;;
+	"") words="version create-md dump-md wipe-md --help --version" ;;
 	version) words="--json --help" ;;
+	create-md)
+		words="--device --meta-device --node --volume --size --block-size --max-peers --force --help"
+		;;
+	dump-md) words="--device --meta-device --json --help" ;;
+	wipe-md) words="--device --meta-device --help" ;;
 	*) words="" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::array verb_table{
     Verb{"version", "Show the versions of braidadm and of the kernel module", configure_version},
+    Verb{"create-md", "Make the metadata of a new replica", configure_create_md},
+    Verb{"dump-md", "Show the metadata of a replica", configure_dump_md},
+    Verb{"wipe-md", "Remove the metadata of a replica; its data stays", configure_wipe_md},
 };
 
 /// Insertions, deletions and substitutions that turn `from` into `to`.

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "sys/blkid.h"
+#include "sys/block_device.h"
 #include "sys/kernel_module.h"
 #include "sys/netlink.h"
 
@@ -33,6 +35,10 @@ struct Context {
     std::ostream& err;
     sys::KernelModule module;
     std::function<sys::NetlinkResult<std::unique_ptr<sys::Netlink>>()> open_netlink;
+    std::function<sys::Result<std::unique_ptr<sys::BlockDevice>>(const std::string& path,
+                                                                 sys::BlockDevice::Access access)>
+        open_device = &sys::BlockDevice::open;
+    std::shared_ptr<sys::Blkid> blkid = std::make_shared<sys::LibBlkid>();
 };
 
 /// An error for a person, printed as "braidadm: what: cause", then `remedy` on a
@@ -56,5 +62,8 @@ struct Verb {
 };
 
 Action configure_version(CLI::App& command);
+Action configure_create_md(CLI::App& command);
+Action configure_dump_md(CLI::App& command);
+Action configure_wipe_md(CLI::App& command);
 
 }  // namespace braid::cli

@@ -7,10 +7,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 BRAIDADM = pathlib.Path(sys.argv[1]).resolve()
 SOURCE = pathlib.Path(sys.argv[2]).resolve()
+sys.path.insert(0, str(SOURCE / "tests/lab"))
+from braidlab import metadata  # noqa: E402: needs the line before
 VERSION = (SOURCE / "VERSION").read_text().strip()
 
 
@@ -117,6 +120,53 @@ class Anywhere(unittest.TestCase):
     def test_manual_has_a_section_for_each_verb(self):
         page = (SOURCE / "packaging/man/braidadm.8").read_text()
         self.assertEqual(re.findall(r"^\.SS (\S+)$", page, re.MULTILINE), verbs())
+
+
+class Metadata(unittest.TestCase):
+    """What create-md writes, read by the decoder that knows the format's document alone."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.disk, self.meta = (pathlib.Path(folder.name) / name for name in ("disk", "meta"))
+        for path, size in (self.disk, 100 << 20), (self.meta, 8 << 20):
+            path.touch()
+            os.truncate(path, size)
+
+    def compare(self, *where):
+        created = run("create-md", "--device", self.disk, *where, "--node", "5", "--volume", "2",
+                      "--block-size", "4096", "--max-peers", "3")
+        self.assertEqual((created.returncode, created.stderr), (0, ""))
+        it = metadata.Metadata(self.disk, self.meta if where else None)
+        sb = it.superblock
+        self.assertEqual([copy.sequence for copy in it.superblocks], [2, 1])
+        self.assertEqual((sb.node, sb.volume, sb.block_size, sb.max_slots, sb.slots, sb.config.writer),
+                         (5, 2, 4096, 3, {}, None))
+        self.assertEqual((sb.config.epoch, sb.voter, sb.instance, it.vote, it.active), (0, 0, 0, b"", set()))
+        dumped = json.loads(run("dump-md", "--device", self.disk, *where, "--json").stdout)
+        self.assertEqual(dumped["superblock"]["uuid"].replace("-", ""), sb.uuid.hex())
+        for name in "data_bytes", "votes_offset", "log_offset", "slots_offset", "slot_bytes":
+            self.assertEqual(dumped["superblock"][name.replace("_", "-")], getattr(sb, name))
+        wiped = run("wipe-md", "--device", self.disk, *where)
+        self.assertEqual((wiped.returncode, wiped.stderr), (0, ""))
+        self.assertRaisesRegex(metadata.Invalid, "no valid copy", lambda: it.superblock)
+        return sb
+
+    def test_internal(self):
+        self.assertEqual(self.compare().data_bytes + 8192 + 32768 + 8192 + 3 * 8192, 100 << 20)
+
+    def test_external(self):
+        self.assertEqual(self.compare("--meta-device", self.meta).data_bytes, 100 << 20)
+
+    def test_a_real_file_system_is_found_and_kept(self):
+        subprocess.run(["mkfs.ext4", "-q", self.disk, "90M"], check=True)
+        before = self.disk.read_bytes()[:90 << 20]
+        options = "--device", self.disk, "--node", "1", "--volume", "0"
+        refused = run("create-md", *options)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("carries ext4 (filesystem)", refused.stderr)
+        self.assertEqual(run("create-md", *options, "--force").returncode, 0)
+        self.assertEqual(self.disk.read_bytes()[:90 << 20], before)
 
 
 if __name__ == "__main__":

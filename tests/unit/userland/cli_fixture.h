@@ -3,12 +3,14 @@
 
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "cli/braidadm.h"
+#include "sys/blkid_mock.h"
 #include "sys/netlink_mock.h"
 #include "temporary_directory.h"
 
@@ -31,6 +33,13 @@ class CliTest : public testing::Test {
     /// Handed over when the verb opens its socket; without it opening fails the test.
     std::unique_ptr<testing::StrictMock<sys::NetlinkMock>> netlink_;
 
+    /// Finds nothing, unless told otherwise.
+    std::shared_ptr<testing::NiceMock<sys::BlkidMock>> blkid_ =
+        std::make_shared<testing::NiceMock<sys::BlkidMock>>();
+    std::function<sys::Result<std::unique_ptr<sys::BlockDevice>>(const std::string&,
+                                                                 sys::BlockDevice::Access)>
+        open_device_ = &sys::BlockDevice::open;
+
   private:
     sys::NetlinkResult<std::unique_ptr<sys::Netlink>> open() {
         if (netlink_ == nullptr) {
@@ -42,8 +51,14 @@ class CliTest : public testing::Test {
 
     std::ostringstream out_;
     std::ostringstream err_;
-    cli::Context context_{out_, err_, sys::KernelModule("braid", "6.1.0-9", root_.path()),
-                          [this] { return open(); }};
+    cli::Context context_{out_,
+                          err_,
+                          sys::KernelModule("braid", "6.1.0-9", root_.path()),
+                          [this] { return open(); },
+                          [this](const std::string& path, sys::BlockDevice::Access access) {
+                              return open_device_(path, access);
+                          },
+                          blkid_};
 };
 
 }  // namespace braid::test

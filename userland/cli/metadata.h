@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Braid's metadata on devices, read and written with the module's own code (kernel/core/ondisk.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/verb.h"
+#include "core/ondisk.h"
+#include "sys/block_device.h"
+
+namespace braid::cli {
+
+template <class T>
+using Attempt = sys::Result<T, Failure>;
+
+/// The options that name devices, shared by the verbs.
+struct DeviceOptions {
+    std::string disk;
+    std::string meta;  ///< empty: internal metadata
+
+    void add_to(CLI::App& command);
+};
+
+/// The devices of one replica.
+struct Devices {
+    std::unique_ptr<sys::BlockDevice> disk;
+    std::unique_ptr<sys::BlockDevice> meta;  ///< null: internal metadata
+
+    [[nodiscard]] static Attempt<Devices> open(const Context& context, const DeviceOptions& options,
+                                               sys::BlockDevice::Access access);
+
+    [[nodiscard]] bool external() const { return meta != nullptr; }
+    [[nodiscard]] sys::BlockDevice& holder() const { return external() ? *meta : *disk; }
+};
+
+/// One of the two copies of a superblock.
+struct SuperblockCopy {
+    std::uint64_t offset = 0;
+    braid_ondisk_result result = BRAID_ONDISK_NONE;
+    braid_superblock superblock{};
+};
+
+struct LogContent {
+    std::vector<std::uint32_t> active;
+    std::uint32_t invalid_blocks = 0;
+};
+
+[[nodiscard]] Failure device_failure(const sys::Error& error);
+[[nodiscard]] Attempt<std::array<SuperblockCopy, 2>> read_superblocks(
+    const sys::BlockDevice& device, bool external);
+/// The valid copy that counts, or null.
+[[nodiscard]] const SuperblockCopy* current(const std::array<SuperblockCopy, 2>& copies);
+/// Length of the vote's value; nothing if neither copy is valid.
+[[nodiscard]] Attempt<std::optional<std::uint32_t>> read_vote_length(const sys::BlockDevice& device,
+                                                                     const braid_superblock& sb);
+[[nodiscard]] Attempt<LogContent> read_log(const sys::BlockDevice& device,
+                                           const braid_superblock& sb);
+/// Bytes that a slot's map calls dirty; what is not valid counts as dirty.
+[[nodiscard]] Attempt<std::uint64_t> dirty_bytes(const sys::BlockDevice& device,
+                                                 const braid_superblock& sb, std::uint32_t slot);
+
+/// Zeroes a superblock's copies wherever they are; durable when it returns.
+[[nodiscard]] Attempt<void> erase_superblocks(sys::BlockDevice& device, bool external);
+/// Writes all metadata of a new replica; `sb` has its layout. Superblocks come last, so that a
+/// crash leaves none.
+[[nodiscard]] Attempt<void> write_new(sys::BlockDevice& device, braid_superblock sb);
+
+[[nodiscard]] std::string to_text(braid_ondisk_result result);
+[[nodiscard]] std::string uuid_text(const std::uint8_t* uuid);
+
+}  // namespace braid::cli
