@@ -167,8 +167,11 @@ def test_the_policy_io_error(lab):
         r.cut(a, b)
         result = job.process.wait(30, check=False)
         assert result.rc == 1 and "Input/output error" in result.err
-        r.drop(b)
-        a.wait_service("serving")
+        a.wait_service("failed")
+        r.demote(a, force=True)  # only that ends it: applications must not see errors come and go
+        r.away.add(b)
+        r.configure(writer=a, in_sync=[a])
+        r.serve(a)
         r.write(a, count=50)
         r.heal(a, b)
         r.sync(b)
