@@ -6,16 +6,25 @@
  */
 #include "netlink.h"
 #include "core/version.h"
+#include "disk.h"
+#include "event.h"
 #include "netlink_gen.h"
+#include "netns.h"
 #include "object_log.h"
+#include "peer.h"
+#include "resource.h"
+#include "stream.h"
+#include "sync.h"
+#include "volume.h"
 
+#include <linux/ctype.h>
 #include <linux/module.h>
+#include <linux/net.h>
+#include <linux/slab.h>
 #include <linux/stringify.h>
 
 #define API_RANGE \
 	__stringify(BRAID_API_VERSION_MIN) ".." __stringify(BRAID_API_VERSION_MAX)
-
-static struct genl_family family;
 
 static const struct braid_version_range api_range = {
 	.min = BRAID_API_VERSION_MIN,
@@ -110,7 +119,7 @@ int braid_nl_module_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 	err = -EMSGSIZE;
-	header = genlmsg_put_reply(msg, info, &family, 0, BRAID_CMD_MODULE_GET);
+	header = genlmsg_put_reply(msg, info, &braid_family, 0, BRAID_CMD_MODULE_GET);
 	if (!header)
 		goto err_free;
 	err = put_module(msg, agreed);
@@ -124,7 +133,774 @@ err_free:
 	return err;
 }
 
-static struct genl_family family __ro_after_init = {
+/* ---- objects that requests name ---- */
+
+static struct braid_netns *netns_of(struct genl_info *info)
+{
+	return braid_netns(genl_info_net(info));
+}
+
+static int refuse(struct genl_info *info, struct nlattr *attr, int err, const char *message)
+{
+	if (attr)
+		NL_SET_BAD_ATTR(info->extack, attr);
+	info->extack->_msg = message;
+	return err;
+}
+
+static int missing(struct genl_info *info, int type, const char *message)
+{
+	NL_SET_ERR_ATTR_MISS(info->extack, NULL, type);
+	info->extack->_msg = message;
+	return -EINVAL;
+}
+
+/* The resource that a request names, locked and referenced; NULL and an error otherwise. */
+static struct braid_resource *get_resource(struct genl_info *info, struct nlattr *name, int type,
+					   int *err)
+{
+	struct braid_resource *res;
+
+	if (!name) {
+		*err = missing(info, type, "the name of a resource is missing");
+		return NULL;
+	}
+	res = braid_resource_find(netns_of(info), nla_data(name));
+	if (!res) {
+		*err = refuse(info, name, -ENOENT, "no such resource in this network namespace");
+		return NULL;
+	}
+	mutex_lock(&res->lock);
+	if (res->dead) {
+		mutex_unlock(&res->lock);
+		braid_resource_put(res);
+		*err = refuse(info, name, -ESHUTDOWN, "the resource is being removed");
+		return NULL;
+	}
+	*err = 0;
+	return res;
+}
+
+static void put_resource(struct braid_resource *res)
+{
+	mutex_unlock(&res->lock);
+	braid_resource_put(res);
+}
+
+static struct braid_resource *resource_of(struct genl_info *info, int *err)
+{
+	return get_resource(info, info->attrs[BRAID_A_RESOURCE_NAME], BRAID_A_RESOURCE_NAME, err);
+}
+
+/* Resource and volume of a request; the volume has a reference. */
+static struct braid_volume *volume_of(struct genl_info *info, int *err)
+{
+	struct nlattr *number = info->attrs[BRAID_A_VOLUME_VOLUME];
+	struct braid_resource *res;
+	struct braid_volume *volume;
+
+	res = get_resource(info, info->attrs[BRAID_A_VOLUME_NAME], BRAID_A_VOLUME_NAME, err);
+	if (!res)
+		return NULL;
+	if (!number) {
+		*err = missing(info, BRAID_A_VOLUME_VOLUME, "the number of a volume is missing");
+		goto err_put;
+	}
+	volume = braid_volume_find(res, nla_get_u32(number));
+	if (volume && !volume->dying) {
+		braid_resource_put(res);	/* the volume keeps it */
+		return volume;
+	}
+	if (volume)
+		braid_volume_put(volume);
+	*err = refuse(info, number, -ENOENT, "the resource has no such volume");
+err_put:
+	put_resource(res);
+	return NULL;
+}
+
+static void put_volume(struct braid_volume *volume)
+{
+	mutex_unlock(&volume->res->lock);
+	braid_volume_put(volume);
+}
+
+static struct braid_peer *peer_of(struct genl_info *info, int *err)
+{
+	struct nlattr *node = info->attrs[BRAID_A_PEER_NODE_ID];
+	struct braid_resource *res;
+	struct braid_peer *peer;
+
+	res = get_resource(info, info->attrs[BRAID_A_PEER_NAME], BRAID_A_PEER_NAME, err);
+	if (!res)
+		return NULL;
+	if (!node) {
+		*err = missing(info, BRAID_A_PEER_NODE_ID, "the node id of a peer is missing");
+		goto err_put;
+	}
+	peer = braid_peer_find(res, nla_get_u32(node));
+	if (peer) {
+		braid_resource_put(res);	/* the peer keeps it */
+		return peer;
+	}
+	*err = refuse(info, node, -ENOENT, "the resource has no such peer");
+err_put:
+	put_resource(res);
+	return NULL;
+}
+
+static void put_peer(struct braid_peer *peer)
+{
+	mutex_unlock(&peer->res->lock);
+	braid_peer_put(peer);
+}
+
+/* ---- resources ---- */
+
+static void apply_settings(struct braid_resource *res, struct nlattr **attrs)
+{
+	if (attrs[BRAID_A_RESOURCE_LEASE_MS])
+		res->lease_ms = nla_get_u32(attrs[BRAID_A_RESOURCE_LEASE_MS]);
+	if (attrs[BRAID_A_RESOURCE_TIMEOUT_MS])
+		res->timeout_ms = nla_get_u32(attrs[BRAID_A_RESOURCE_TIMEOUT_MS]);
+	if (attrs[BRAID_A_RESOURCE_POLICY])
+		WRITE_ONCE(res->policy, nla_get_u32(attrs[BRAID_A_RESOURCE_POLICY]));
+}
+
+static bool good_name(const char *name)
+{
+	if (!*name || *name == '.' || *name == '-')
+		return false;
+	for (; *name; name++)
+		if (!isalnum(*name) && !strchr("._-", *name))
+			return false;
+	return true;
+}
+
+int braid_nl_resource_new_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *name = info->attrs[BRAID_A_RESOURCE_NAME];
+	struct nlattr *node = info->attrs[BRAID_A_RESOURCE_NODE_ID];
+	struct braid_netns *netns = netns_of(info);
+	struct braid_resource *res;
+	int err = 0;
+
+	if (!name)
+		return missing(info, BRAID_A_RESOURCE_NAME, "the name of a resource is missing");
+	if (!node)
+		return missing(info, BRAID_A_RESOURCE_NODE_ID, "this node's id is missing");
+	if (!good_name(nla_data(name)))
+		return refuse(info, name, -EINVAL,
+			      "a name is letters, digits, '.', '_' and '-', and begins with none of '.' and '-'");
+	res = braid_resource_find(netns, nla_data(name));
+	if (res) {
+		braid_resource_put(res);
+		return refuse(info, name, -EEXIST, "there is a resource of this name");
+	}
+	mutex_lock(&netns->lock);
+	res = braid_resource_new(netns, nla_data(name), nla_get_u32(node));
+	if (res)
+		apply_settings(res, info->attrs);
+	else
+		err = -ENOMEM;
+	mutex_unlock(&netns->lock);
+	return err;
+}
+
+int braid_nl_resource_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_resource *res;
+	int err;
+
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	apply_settings(res, info->attrs);
+	put_resource(res);
+	return 0;
+}
+
+int braid_nl_resource_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_resource *res;
+	int err;
+
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	if (!info->attrs[BRAID_A_RESOURCE_FORCE] && braid_resource_open(res))
+		err = refuse(info, info->attrs[BRAID_A_RESOURCE_NAME], -EBUSY,
+			     "a device of the resource is open; close it, or force");
+	else
+		braid_resource_destroy(res);
+	put_resource(res);
+	return err;
+}
+
+static int parse_node(struct genl_info *info, struct nlattr *attr, struct braid_config *config)
+{
+	struct nlattr *tb[BRAID_A_NODE_MAX + 1];
+	u32 node, bit;
+	int err;
+
+	err = nla_parse_nested(tb, BRAID_A_NODE_MAX, attr, NULL, info->extack);
+	if (err)
+		return err;
+	if (!tb[BRAID_A_NODE_NODE_ID])
+		return refuse(info, attr, -EINVAL, "a member of the configuration lacks its node id");
+	node = nla_get_u32(tb[BRAID_A_NODE_NODE_ID]);
+	bit = BIT(node);
+	if (config->members & bit)
+		return refuse(info, attr, -EINVAL, "a member of the configuration is named twice");
+	config->members |= bit;
+	if (tb[BRAID_A_NODE_DISKFUL])
+		config->diskful |= bit;
+	if (!tb[BRAID_A_NODE_IN_SYNC])
+		return 0;
+	if (!tb[BRAID_A_NODE_DISKFUL])
+		return refuse(info, attr, -EINVAL, "a member in sync has to be diskful");
+	if (!tb[BRAID_A_NODE_INSTANCE] || !nla_get_u64(tb[BRAID_A_NODE_INSTANCE]))
+		return refuse(info, attr, -EINVAL, "a member in sync lacks its instance");
+	config->in_sync |= bit;
+	config->instance[node] = nla_get_u64(tb[BRAID_A_NODE_INSTANCE]);
+	return 0;
+}
+
+static int parse_config(struct genl_info *info, struct nlattr *nest, struct braid_config *config)
+{
+	struct nlattr *tb[BRAID_A_CONFIG_MAX + 1], *attr;
+	int err, left;
+
+	/* The policy was applied with that of the request. */
+	err = nla_parse_nested(tb, BRAID_A_CONFIG_MAX, nest, NULL, info->extack);
+	if (err)
+		return err;
+	if (!tb[BRAID_A_CONFIG_LINEAGE] || !tb[BRAID_A_CONFIG_EPOCH] || !tb[BRAID_A_CONFIG_ID])
+		return refuse(info, nest, -EINVAL, "a configuration needs lineage, epoch and id");
+	memcpy(config->lineage, nla_data(tb[BRAID_A_CONFIG_LINEAGE]), sizeof(config->lineage));
+	config->epoch = nla_get_u64(tb[BRAID_A_CONFIG_EPOCH]);
+	config->id = nla_get_u64(tb[BRAID_A_CONFIG_ID]);
+	config->writer = tb[BRAID_A_CONFIG_WRITER] ? nla_get_u32(tb[BRAID_A_CONFIG_WRITER]) :
+						     BRAID_NO_WRITER;
+	nla_for_each_nested(attr, nest, left) {
+		if (nla_type(attr) != BRAID_A_CONFIG_NODE)
+			continue;
+		err = parse_node(info, attr, config);
+		if (err)
+			return err;
+	}
+	if (config->writer != BRAID_NO_WRITER &&
+	    (config->writer >= BRAID_MAX_NODES || !(config->members >> config->writer & 1)))
+		return refuse(info, tb[BRAID_A_CONFIG_WRITER], -EINVAL, "the writer is not a member");
+	return 0;
+}
+
+int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *nest = info->attrs[BRAID_A_RESOURCE_CONFIG];
+	struct braid_config *config;
+	struct braid_resource *res;
+	int err;
+
+	if (!nest)
+		return missing(info, BRAID_A_RESOURCE_CONFIG, "the configuration is missing");
+	config = kzalloc(sizeof(*config), GFP_KERNEL);
+	if (!config)
+		return -ENOMEM;
+	err = parse_config(info, nest, config);
+	if (err)
+		goto out;
+	res = resource_of(info, &err);
+	if (!res)
+		goto out;
+	err = braid_config_propose(res, config, info->attrs[BRAID_A_RESOURCE_NEW_LINEAGE]);
+	put_resource(res);
+	switch (err) {
+	case -EKEYREJECTED:
+		refuse(info, nest, err, "another lineage than the adopted one; new-lineage begins one");
+		break;
+	case -ESTALE:
+		refuse(info, nest, err, "the epoch is not above the adopted one");
+		break;
+	case -EINVAL:
+		refuse(info, nest, err, "the configuration contradicts itself");
+		break;
+	}
+out:
+	kfree(config);
+	return err;
+}
+
+int braid_nl_resource_serve_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *epoch = info->attrs[BRAID_A_RESOURCE_EPOCH];
+	struct nlattr *reference = info->attrs[BRAID_A_RESOURCE_REFERENCE];
+	struct braid_resource *res;
+	int err;
+
+	if (!epoch)
+		return missing(info, BRAID_A_RESOURCE_EPOCH, "the epoch is missing");
+	if (!reference)
+		return missing(info, BRAID_A_RESOURCE_REFERENCE, "the reference is missing");
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	err = braid_config_serve(res, nla_get_u64(epoch), nla_get_u32(reference));
+	put_resource(res);
+	switch (err) {
+	case -ESTALE:
+		return refuse(info, epoch, err, "another epoch is adopted");
+	case -EPERM:
+		return refuse(info, epoch, err, "this node is not the writer of the adopted configuration");
+	case -ENXIO:
+		return refuse(info, reference, err, "the reference is not in sync");
+	case -EBUSY:
+		return refuse(info, epoch, err, "reconciliation or demotion is under way");
+	}
+	return err;
+}
+
+int braid_nl_resource_demote_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_resource *res;
+	int err;
+
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	err = braid_config_demote(res, info->attrs[BRAID_A_RESOURCE_FORCE]);
+	put_resource(res);
+	if (err == -EBUSY)
+		return refuse(info, info->attrs[BRAID_A_RESOURCE_NAME], err,
+			      "a device of the resource is open; close it, or force");
+	return err;
+}
+
+/* ---- volumes ---- */
+
+int braid_nl_volume_new_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *number = info->attrs[BRAID_A_VOLUME_VOLUME];
+	struct nlattr *minor = info->attrs[BRAID_A_VOLUME_MINOR];
+	struct braid_resource *res;
+	int err;
+
+	if (!number)
+		return missing(info, BRAID_A_VOLUME_VOLUME, "the number of a volume is missing");
+	if (!minor)
+		return missing(info, BRAID_A_VOLUME_MINOR, "the minor is missing");
+	res = get_resource(info, info->attrs[BRAID_A_VOLUME_NAME], BRAID_A_VOLUME_NAME, &err);
+	if (!res)
+		return err;
+	if (xa_load(&res->volumes, nla_get_u32(number)))
+		err = refuse(info, number, -EEXIST, "the resource has a volume of this number");
+	else
+		err = braid_volume_new(res, nla_get_u32(number), nla_get_u32(minor));
+	put_resource(res);
+	if (err == -EBUSY || (err == -EEXIST && !info->extack->_msg))
+		return refuse(info, minor, -EEXIST, "the minor is in use on this host");
+	return err;
+}
+
+int braid_nl_volume_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *number = info->attrs[BRAID_A_VOLUME_VOLUME];
+	struct braid_volume *volume;
+	int err;
+
+	volume = volume_of(info, &err);
+	if (!volume)
+		return err;
+	if (volume->disk_state != BRAID_DISK_STATE_DISKLESS)
+		err = refuse(info, number, -EBUSY, "the volume has a disk; detach it first");
+	else if (READ_ONCE(volume->opens))
+		err = refuse(info, number, -EBUSY, "the device is open");
+	else
+		braid_volume_del(volume);
+	put_volume(volume);
+	return err;
+}
+
+int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *disk = info->attrs[BRAID_A_VOLUME_DISK];
+	struct nlattr *meta = info->attrs[BRAID_A_VOLUME_META_DISK];
+	struct braid_volume *volume;
+	int err;
+
+	if (!disk)
+		return missing(info, BRAID_A_VOLUME_DISK, "the path of a disk is missing");
+	volume = volume_of(info, &err);
+	if (!volume)
+		return err;
+	err = braid_disk_attach(volume, nla_data(disk), meta ? nla_data(meta) : NULL);
+	put_volume(volume);
+	switch (err) {
+	case -EBUSY:
+		return refuse(info, disk, err, "the volume has a disk, or is being attached or detached");
+	case -ENOENT:
+	case -ENOTBLK:
+		return refuse(info, disk, err, "no such block device");
+	}
+	return err;
+}
+
+int braid_nl_volume_detach_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_volume *volume;
+	int err;
+
+	volume = volume_of(info, &err);
+	if (!volume)
+		return err;
+	mutex_unlock(&volume->res->lock);
+	err = braid_disk_detach(volume, "requested", !info->attrs[BRAID_A_VOLUME_FORCE]);
+	braid_volume_put(volume);
+	if (err == -ENODEV)
+		return refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], err, "the volume has no disk");
+	return err == -EALREADY ? 0 : err;
+}
+
+/**
+ * struct vote - a vote that is to be stored
+ */
+struct vote {
+	struct work_struct work;
+	struct braid_volume *volume;
+	u32 length;
+	u8 value[];
+};
+
+static void vote_work(struct work_struct *work)
+{
+	struct vote *vote = container_of(work, struct vote, work);
+	struct braid_volume *volume = vote->volume;
+	struct braid_disk *disk = braid_disk_get(volume);
+	int err = -ENODEV;
+
+	if (disk) {
+		mutex_lock(&disk->meta_lock);
+		err = braid_meta_vote_set(disk, vote->value, vote->length);
+		mutex_unlock(&disk->meta_lock);
+		if (err)
+			braid_disk_fail(disk, "a vote cannot be written");
+		braid_disk_put(disk);
+	}
+	braid_event_simple(volume->res, BRAID_EVENT_KIND_VOTE, .volume = volume->number,
+			   .new = err ? "failed" : "durable", .error = err);
+	braid_volume_put(volume);
+	kfree(vote);
+}
+
+int braid_nl_vote_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *value = info->attrs[BRAID_A_VOLUME_VOTE];
+	struct braid_volume *volume;
+	struct vote *vote;
+	int err;
+
+	if (!value)
+		return missing(info, BRAID_A_VOLUME_VOTE, "the vote is missing");
+	vote = kzalloc(struct_size(vote, value, nla_len(value)), GFP_KERNEL);
+	if (!vote)
+		return -ENOMEM;
+	volume = volume_of(info, &err);
+	if (!volume) {
+		kfree(vote);
+		return err;
+	}
+	if (volume->disk_state != BRAID_DISK_STATE_ATTACHED) {
+		put_volume(volume);
+		kfree(vote);
+		return refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], -ENODEV,
+			      "the volume has no disk to keep a vote");
+	}
+	vote->volume = volume;
+	vote->length = nla_len(value);
+	memcpy(vote->value, nla_data(value), vote->length);
+	INIT_WORK(&vote->work, vote_work);
+	queue_work(braid_wq, &vote->work);
+	mutex_unlock(&volume->res->lock);
+	return 0;
+}
+
+static int put_vote(struct sk_buff *msg, const struct braid_volume *volume, const u8 *value,
+		    u32 length)
+{
+	if (nla_put_string(msg, BRAID_A_VOLUME_NAME, volume->res->name) ||
+	    nla_put_u32(msg, BRAID_A_VOLUME_VOLUME, volume->number) ||
+	    nla_put(msg, BRAID_A_VOLUME_VOTE, length, value))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* Reads two blocks of the disk; nothing of the resource waits for it meanwhile. */
+int braid_nl_vote_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_volume *volume;
+	struct braid_disk *disk;
+	struct sk_buff *msg;
+	u32 length = 0;
+	u8 *value;
+	void *header;
+	int err;
+
+	volume = volume_of(info, &err);
+	if (!volume)
+		return err;
+	mutex_unlock(&volume->res->lock);
+	disk = braid_disk_get(volume);
+	value = kmalloc(BRAID_VOTE_MAX, GFP_KERNEL);
+	msg = genlmsg_new(BRAID_VOTE_MAX + 512, GFP_KERNEL);
+	err = -ENOMEM;
+	if (!value || !msg)
+		goto out;
+	err = -ENODEV;
+	if (!disk) {
+		refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], err, "the volume has no disk");
+		goto out;
+	}
+	mutex_lock(&disk->meta_lock);
+	err = braid_meta_vote_get(disk, value, &length);
+	mutex_unlock(&disk->meta_lock);
+	if (err)
+		goto out;
+	err = -EMSGSIZE;
+	header = genlmsg_put_reply(msg, info, &braid_family, 0, BRAID_CMD_VOTE_GET);
+	if (header && !put_vote(msg, volume, value, length)) {
+		genlmsg_end(msg, header);
+		err = genlmsg_reply(msg, info);
+		msg = NULL;
+	}
+out:
+	nlmsg_free(msg);
+	kfree(value);
+	if (disk)
+		braid_disk_put(disk);
+	braid_volume_put(volume);
+	return err;
+}
+
+/* ---- peers ---- */
+
+int braid_nl_peer_new_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *node = info->attrs[BRAID_A_PEER_NODE_ID];
+	struct braid_resource *res;
+	struct braid_peer *peer;
+	u32 id;
+	int err;
+
+	if (!node)
+		return missing(info, BRAID_A_PEER_NODE_ID, "the node id of a peer is missing");
+	id = nla_get_u32(node);
+	res = get_resource(info, info->attrs[BRAID_A_PEER_NAME], BRAID_A_PEER_NAME, &err);
+	if (!res)
+		return err;
+	if (id == res->node) {
+		err = refuse(info, node, -EINVAL, "this is the node itself");
+	} else if (rcu_access_pointer(res->peers[id])) {
+		err = refuse(info, node, -EEXIST, "the resource has a peer of this node id");
+	} else {
+		peer = braid_peer_new(res, id);
+		if (peer)
+			rcu_assign_pointer(res->peers[id], peer);
+		else
+			err = -ENOMEM;
+	}
+	put_resource(res);
+	return err;
+}
+
+int braid_nl_peer_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	const struct braid_config *config;
+	struct braid_peer *peer;
+	bool member;
+	int err;
+
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	rcu_read_lock();
+	config = braid_config(peer->res);
+	member = config && config->in_sync >> peer->node & 1;
+	rcu_read_unlock();
+	if (member)
+		err = refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], -EBUSY,
+			     "the peer is in sync in the adopted configuration");
+	else
+		braid_peer_del(peer);
+	put_peer(peer);
+	return err;
+}
+
+int braid_nl_peer_connect_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *fd = info->attrs[BRAID_A_PEER_FD];
+	struct nlattr *session = info->attrs[BRAID_A_PEER_SESSION];
+	struct braid_peer *peer;
+	struct socket *sock;
+	const char *why;
+	bool tls;
+	int err;
+
+	if (!fd)
+		return missing(info, BRAID_A_PEER_FD, "the socket is missing");
+	if (!session)
+		return missing(info, BRAID_A_PEER_SESSION, "the session is missing");
+	sock = sockfd_lookup(nla_get_u32(fd), &err);
+	if (!sock)
+		return refuse(info, fd, err, "not a socket of the calling process");
+	err = braid_stream_check(sock, genl_info_net(info), &tls, &why);
+	if (err) {
+		sockfd_put(sock);
+		return refuse(info, fd, err, why);
+	}
+	peer = peer_of(info, &err);
+	if (!peer) {
+		sockfd_put(sock);
+		return err;
+	}
+	err = braid_stream_new(peer, sock, tls, nla_get_u64(session),
+			       info->attrs[BRAID_A_PEER_CHECKSUMS]);
+	put_peer(peer);
+	if (!err)
+		return 0;
+	sockfd_put(sock);
+	if (err == -EBUSY)
+		refuse(info, fd, err, "the peer has as many streams as it can have");
+	return err;
+}
+
+int braid_nl_peer_disconnect_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_peer *peer;
+	int err;
+
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	braid_peer_disconnect(peer, 0, "requested");
+	put_peer(peer);
+	return 0;
+}
+
+/* ---- resync ---- */
+
+int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *node = info->attrs[BRAID_A_PEER_NODE_ID];
+	struct nlattr *rate = info->attrs[BRAID_A_PEER_MAX_RATE];
+	struct braid_peer *peer;
+	u32 mode = 0;
+	int err;
+
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	if (info->attrs[BRAID_A_PEER_FULL])
+		mode |= BRAID_SYNC_FULL;
+	if (info->attrs[BRAID_A_PEER_COMPARE])
+		mode |= BRAID_SYNC_COMPARE;
+	err = braid_sync_start(peer, mode, rate ? nla_get_u64(rate) : 0);
+	put_peer(peer);
+	switch (err) {
+	case -EPERM:
+		return refuse(info, node, err, "this node does not serve the resource");
+	case -EALREADY:
+		return refuse(info, node, err, "the peer is in sync");
+	case -ENODEV:
+		return refuse(info, node, err, "the peer is not a diskful member");
+	case -ENOTCONN:
+		return refuse(info, node, err, "the peer is not connected, has no disk, or has another configuration");
+	case -EBUSY:
+		return refuse(info, node, err, "a resync of the peer is under way");
+	}
+	return err;
+}
+
+int braid_nl_sync_set_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *rate = info->attrs[BRAID_A_PEER_MAX_RATE];
+	struct braid_peer *peer;
+	int err;
+
+	if (!rate)
+		return missing(info, BRAID_A_PEER_MAX_RATE, "the upper bound is missing");
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	if (peer->sync)
+		WRITE_ONCE(peer->sync->max_rate, nla_get_u64(rate));
+	else
+		err = refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], -EINVAL,
+			     "no resync of the peer was started");
+	put_peer(peer);
+	return err;
+}
+
+static int pause(struct genl_info *info, bool on)
+{
+	struct braid_peer *peer;
+	int err;
+
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	err = braid_sync_pause(peer, on);
+	put_peer(peer);
+	if (err)
+		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
+		       on ? "no resync of the peer is running" : "no resync of the peer is paused");
+	return err;
+}
+
+int braid_nl_sync_pause_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return pause(info, true);
+}
+
+int braid_nl_sync_resume_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return pause(info, false);
+}
+
+int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_peer *peer;
+	int err;
+
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	mutex_unlock(&peer->res->lock);
+	err = braid_sync_stop(peer);
+	braid_peer_put(peer);
+	if (err == -EALREADY)
+		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "there is no resync of the peer");
+	if (err == -EBUSY)
+		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
+			      "its join was proposed; adopt a configuration instead");
+	return err;
+}
+
+int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_peer *peer;
+	int err;
+
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	err = braid_sync_join(peer);
+	put_peer(peer);
+	if (err)
+		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "the resync of the peer is not done");
+	return err;
+}
+
+struct genl_family braid_family __ro_after_init = {
 	.name = BRAID_FAMILY_NAME,
 	.version = BRAID_FAMILY_VERSION,
 	.netnsok = true,
@@ -132,16 +908,18 @@ static struct genl_family family __ro_after_init = {
 	.pre_doit = check_caller,
 	.ops = braid_nl_ops,
 	.n_ops = ARRAY_SIZE(braid_nl_ops),
+	.mcgrps = braid_nl_mcgrps,
+	.n_mcgrps = ARRAY_SIZE(braid_nl_mcgrps),
 	.module = THIS_MODULE,
 };
 
-int __init braid_netlink_init(void)
+int braid_netlink_init(void)
 {
-	return genl_register_family(&family);
+	return genl_register_family(&braid_family);
 }
 
 /* Waits until the last handler has returned. */
 void braid_netlink_exit(void)
 {
-	genl_unregister_family(&family);
+	genl_unregister_family(&braid_family);
 }

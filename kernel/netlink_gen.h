@@ -11,7 +11,42 @@
 
 /* To be written by hand, once for each operation. */
 int braid_nl_module_get_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_new_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_set_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_del_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_get_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_serve_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_demote_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_volume_new_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_volume_del_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_volume_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_volume_detach_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_vote_set_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_vote_get_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_peer_new_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_peer_del_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_peer_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int braid_nl_peer_connect_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_peer_disconnect_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_sync_set_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_sync_pause_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_sync_resume_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info);
 
-extern const struct genl_ops braid_nl_ops[1];
+/* pre_doit does not see dumps: this is where their callers are checked. */
+int braid_nl_dump_start(struct netlink_callback *cb);
+
+extern const struct genl_ops braid_nl_ops[26];
+
+enum braid_nlgrp {
+	BRAID_NLGRP_EVENTS,
+};
+
+extern const struct genl_multicast_group braid_nl_mcgrps[1];
 
 #endif /* _BRAID_NETLINK_GEN_H */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "netns.h"
 #include "object_log.h"
+#include "resource.h"
 
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -24,6 +25,9 @@ static int __net_init netns_init(struct net *net)
 	struct braid_netns *netns = braid_netns(net);
 
 	netns->net = net;
+	mutex_init(&netns->lock);
+	INIT_LIST_HEAD(&netns->resources);
+	init_waitqueue_head(&netns->gone);
 	braid_log_created("netns", "%u", net->ns.inum);
 	return 0;
 }
@@ -31,10 +35,26 @@ static int __net_init netns_init(struct net *net)
 /*
  * Runs in the worker that takes namespaces down, or in rmmod. No request can be
  * under way: each one's socket keeps its namespace, and rmmod has unregistered
- * the family before.
+ * the family before. Resources that are left go with the namespace; each of them
+ * keeps the module, so that rmmod finds none.
  */
 static void __net_exit netns_exit(struct net *net)
 {
+	struct braid_netns *netns = braid_netns(net);
+	struct braid_resource *res;
+
+	mutex_lock(&netns->lock);
+	list_for_each_entry(res, &netns->resources, list) {
+		mutex_lock(&res->lock);
+		if (!res->dead)
+			braid_resource_destroy(res);
+		mutex_unlock(&res->lock);
+	}
+	mutex_unlock(&netns->lock);
+	wait_event(netns->gone, list_empty_careful(&netns->resources));
+	/* The last one that left may still hold it. */
+	mutex_lock(&netns->lock);
+	mutex_unlock(&netns->lock);
 	braid_log_destroyed("netns", "%u", braid_netns(net)->net->ns.inum);
 }
 
@@ -46,7 +66,7 @@ static struct pernet_operations netns_ops = {
 };
 
 /* Makes the state in all namespaces that exist, and from now on in new ones. */
-int __init braid_netns_init(void)
+int braid_netns_init(void)
 {
 	return register_pernet_subsys(&netns_ops);
 }

@@ -26,6 +26,132 @@ enum braid_feature {
 	BRAID_FEATURE_OBJECT_LOG = 0x2,
 };
 
+/* Longest name of a resource, in bytes. */
+#define BRAID_NAME_MAX	63
+
+/* Highest node id. */
+#define BRAID_NODE_MAX	31
+
+/* Highest number of a volume. */
+#define BRAID_VOLUME_MAX	65535
+
+/* Highest minor of a device. */
+#define BRAID_MINOR_MAX	1048575
+
+/* Longest value of a vote, in bytes. */
+#define BRAID_VOTE_BYTES_MAX	16352
+
+/* Longest path of a device, in bytes. */
+#define BRAID_PATH_MAX	4095
+
+/* In place of a node id: no member is the writer. */
+#define BRAID_WRITER_NONE	255
+
+/* Shortest term of a lease, in milliseconds. */
+#define BRAID_LEASE_MIN_MS	100
+
+/* Longest term and timeout, in milliseconds. */
+#define BRAID_TERM_MAX_MS	600000
+
+/* What happens to I/O while the writer may not complete it. */
+enum braid_policy {
+	/* It is held until the configuration allows it again. */
+	BRAID_POLICY_SUSPEND = 0,
+	/* It fails with EIO. */
+	BRAID_POLICY_IO_ERROR = 1,
+};
+
+/* Whether a node serves I/O on the devices of a resource, and why not. */
+enum braid_service {
+	/* Another node, or none, is the writer. */
+	BRAID_SERVICE_SECONDARY = 0,
+	/*
+	 * This node is the writer of the adopted configuration but was not yet
+	 * told to serve.
+	 */
+	BRAID_SERVICE_PREPARING = 1,
+	/* Replicas are made equal before serving (R5). */
+	BRAID_SERVICE_RECONCILING = 2,
+	/* Reads and writes are served. */
+	BRAID_SERVICE_SERVING = 3,
+	/*
+	 * I/O waits: for members to adopt, for a member that is away, or for a
+	 * lease.
+	 */
+	BRAID_SERVICE_HELD = 4,
+	/*
+	 * I/O under way ends, new I/O waits; then the node is no writer any
+	 * more.
+	 */
+	BRAID_SERVICE_DRAINING = 5,
+	/* All I/O fails until the node is demoted. */
+	BRAID_SERVICE_FAILED = 6,
+};
+
+/* The state of a volume's own disk. */
+enum braid_disk_state {
+	/* There is none. */
+	BRAID_DISK_STATE_DISKLESS = 0,
+	/* Its metadata is being read. */
+	BRAID_DISK_STATE_ATTACHING = 1,
+	/* It takes I/O. */
+	BRAID_DISK_STATE_ATTACHED = 2,
+	/* It takes no new I/O, what is under way ends. */
+	BRAID_DISK_STATE_DETACHING = 3,
+	/* It was given up after an error, and is being detached. */
+	BRAID_DISK_STATE_FAILED = 4,
+};
+
+/* The state of the connection to a peer. */
+enum braid_link_state {
+	/* No socket was handed over. */
+	BRAID_LINK_STATE_DISCONNECTED = 0,
+	/* The hellos are being exchanged, or earlier I/O of the peer ends. */
+	BRAID_LINK_STATE_GREETING = 1,
+	/* The streams are up. */
+	BRAID_LINK_STATE_CONNECTED = 2,
+};
+
+/* What goes on between this node and a peer's replica. */
+enum braid_sync_state {
+	/* Nothing. */
+	BRAID_SYNC_STATE_NONE = 0,
+	/*
+	 * The peer begins to receive new writes, and is asked what may differ.
+	 */
+	BRAID_SYNC_STATE_LINKING = 1,
+	/* Ranges are compared or copied. */
+	BRAID_SYNC_STATE_RUNNING = 2,
+	/* As running, but stopped by request. */
+	BRAID_SYNC_STATE_PAUSED = 3,
+	/* All is copied, the target flushes. */
+	BRAID_SYNC_STATE_FLUSHING = 4,
+	/* The target is equal and receives all new writes; it may join. */
+	BRAID_SYNC_STATE_DONE = 5,
+	/* A join was announced: the target counts as in sync (R6b). */
+	BRAID_SYNC_STATE_JOINING = 6,
+};
+
+/* What an event tells. */
+enum braid_event_kind {
+	/* The service of a resource changed. */
+	BRAID_EVENT_KIND_SERVICE = 0,
+	/* A configuration was adopted, or adopting it failed. */
+	BRAID_EVENT_KIND_CONFIG = 1,
+	/* The state of a disk changed. */
+	BRAID_EVENT_KIND_DISK = 2,
+	/* The state of a connection changed. */
+	BRAID_EVENT_KIND_LINK = 3,
+	/* A peer announced a change of its own state. */
+	BRAID_EVENT_KIND_PEER = 4,
+	/* The state of a resync changed. */
+	BRAID_EVENT_KIND_SYNC = 5,
+	/* A vote is durable, or storing it failed. */
+	BRAID_EVENT_KIND_VOTE = 6,
+	/* A resource is gone. */
+	BRAID_EVENT_KIND_RESOURCE = 7,
+};
+
 /* The module as a whole. */
 enum braid_a_module {
 	/*
@@ -53,6 +179,287 @@ enum braid_a_module {
 	BRAID_A_MODULE_MAX = __BRAID_A_MODULE_MAX - 1
 };
 
+/* A member within a configuration. */
+enum braid_a_node {
+	/* The member. */
+	BRAID_A_NODE_NODE_ID = 1,
+	/* It holds a replica. */
+	BRAID_A_NODE_DISKFUL,
+	/* Its replica is in sync. */
+	BRAID_A_NODE_IN_SYNC,
+	/* Instance of the replica that is in sync. */
+	BRAID_A_NODE_INSTANCE,
+
+	__BRAID_A_NODE_MAX,
+	BRAID_A_NODE_MAX = __BRAID_A_NODE_MAX - 1
+};
+
+/* A configuration: the register's value as far as a kernel enforces it. */
+enum braid_a_config {
+	/* Random; shared by all configurations that follow from one another. */
+	BRAID_A_CONFIG_LINEAGE = 1,
+	/* Grows with each change. */
+	BRAID_A_CONFIG_EPOCH,
+	/* Random; tells values of one epoch apart. */
+	BRAID_A_CONFIG_ID,
+	/* Node id of the writer, or writer-none. */
+	BRAID_A_CONFIG_WRITER,
+	/* The members, each once. */
+	BRAID_A_CONFIG_NODE,
+
+	__BRAID_A_CONFIG_MAX,
+	BRAID_A_CONFIG_MAX = __BRAID_A_CONFIG_MAX - 1
+};
+
+/* A resource as this node sees it. */
+enum braid_a_resource {
+	/* Name of the resource. */
+	BRAID_A_RESOURCE_NAME = 1,
+	/* Node id of this node. */
+	BRAID_A_RESOURCE_NODE_ID,
+	/*
+	 * Term of the leases of reads (R7), in milliseconds; equal on all
+	 * members.
+	 */
+	BRAID_A_RESOURCE_LEASE_MS,
+	/* A peer silent for so long is given up, in milliseconds. */
+	BRAID_A_RESOURCE_TIMEOUT_MS,
+	/* What happens to I/O that cannot complete. */
+	BRAID_A_RESOURCE_POLICY,
+	/*
+	 * The configuration: in requests the one to adopt, in replies the
+	 * adopted one.
+	 */
+	BRAID_A_RESOURCE_CONFIG,
+	/*
+	 * The configuration may begin a new lineage (forced promotion, or first
+	 * use).
+	 */
+	BRAID_A_RESOURCE_NEW_LINEAGE,
+	/*
+	 * Epoch that the request is about; refused if another one is adopted.
+	 */
+	BRAID_A_RESOURCE_EPOCH,
+	/*
+	 * Node whose replica the others are made equal to before serving (R5).
+	 */
+	BRAID_A_RESOURCE_REFERENCE,
+	/* Do it even though it fails I/O. */
+	BRAID_A_RESOURCE_FORCE,
+	/* Instance of this node's replicas, new at every attach. */
+	BRAID_A_RESOURCE_INSTANCE,
+	/* Whether I/O is served. */
+	BRAID_A_RESOURCE_SERVICE,
+	/* Why service is what it is, for people. */
+	BRAID_A_RESOURCE_REASON,
+	/* A configuration is being adopted. */
+	BRAID_A_RESOURCE_ADOPTING,
+	/* A replica of this node may have lost acknowledged writes (R4a). */
+	BRAID_A_RESOURCE_SUSPECT,
+	/* Requests of the application that wait for service. */
+	BRAID_A_RESOURCE_HELD,
+	/* Number of the last event of this resource. */
+	BRAID_A_RESOURCE_SEQUENCE,
+	/*
+	 * This node was the writer of the adopted configuration and has
+	 * irrevocably stopped.
+	 */
+	BRAID_A_RESOURCE_DONE,
+
+	__BRAID_A_RESOURCE_MAX,
+	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1
+};
+
+/* Counters since the volume was made. */
+enum braid_a_stats {
+	/* Reads of the application. */
+	BRAID_A_STATS_READS = 1,
+	/* Writes of the application, discards included. */
+	BRAID_A_STATS_WRITES,
+	/* Flushes of the application. */
+	BRAID_A_STATS_FLUSHES,
+	/* Bytes read by the application. */
+	BRAID_A_STATS_READ_BYTES,
+	/* Bytes written by the application. */
+	BRAID_A_STATS_WRITTEN_BYTES,
+	/* Reads that a peer answered. */
+	BRAID_A_STATS_REMOTE_READS,
+	/* Writes of metadata. */
+	BRAID_A_STATS_METADATA_WRITES,
+	/* Writes of the activity log, part of metadata-writes. */
+	BRAID_A_STATS_LOG_WRITES,
+	/* Requests that waited for an overlapping one. */
+	BRAID_A_STATS_CONFLICTS,
+	/* Writes done for peers. */
+	BRAID_A_STATS_PEER_WRITES,
+	/* Reads done for peers. */
+	BRAID_A_STATS_PEER_READS,
+	/* Ranges rewritten after a failed read. */
+	BRAID_A_STATS_REPAIRED,
+	/*
+	 * Histograms: for submit, local, network, remote and complete 32 u64
+	 * each; entry i counts 2^i to 2^(i+1) nanoseconds.
+	 */
+	BRAID_A_STATS_LATENCY,
+
+	__BRAID_A_STATS_MAX,
+	BRAID_A_STATS_MAX = __BRAID_A_STATS_MAX - 1
+};
+
+/* A volume of a resource on this node. */
+enum braid_a_volume {
+	/* Name of the resource. */
+	BRAID_A_VOLUME_NAME = 1,
+	/* Number of the volume. */
+	BRAID_A_VOLUME_VOLUME,
+	/* Minor of its device, unique on the host. */
+	BRAID_A_VOLUME_MINOR,
+	/* Its size in bytes. */
+	BRAID_A_VOLUME_SIZE,
+	/* Its logical block size in bytes: 512 or 4096. */
+	BRAID_A_VOLUME_BLOCK_SIZE,
+	/* Path of the disk. */
+	BRAID_A_VOLUME_DISK,
+	/*
+	 * Path of the device that holds the metadata; by default it is at the
+	 * end of the disk.
+	 */
+	BRAID_A_VOLUME_META_DISK,
+	/* Do not wait for I/O of the disk. */
+	BRAID_A_VOLUME_FORCE,
+	/* State of the disk. */
+	BRAID_A_VOLUME_DISK_STATE,
+	/* How often the device is open. */
+	BRAID_A_VOLUME_OPENS,
+	/* Regions in the activity log. */
+	BRAID_A_VOLUME_ACTIVE_REGIONS,
+	/* Generation that new writes belong to. */
+	BRAID_A_VOLUME_GENERATION,
+	/* Last stable generation. */
+	BRAID_A_VOLUME_STABLE,
+	/* Writes of the application under way. */
+	BRAID_A_VOLUME_IN_FLIGHT,
+	/* Counters. */
+	BRAID_A_VOLUME_STATS,
+	/* Identity of the replica, given when its metadata was made. */
+	BRAID_A_VOLUME_UUID,
+	/* Flags of the replica's superblock. */
+	BRAID_A_VOLUME_REPLICA_FLAGS,
+	/* The register's ballot and value: the daemon's, opaque here. */
+	BRAID_A_VOLUME_VOTE,
+
+	__BRAID_A_VOLUME_MAX,
+	BRAID_A_VOLUME_MAX = __BRAID_A_VOLUME_MAX - 1
+};
+
+/*
+ * A peer of a resource, as this node sees it; with volume: its replica of that
+ * volume.
+ */
+enum braid_a_peer {
+	/* Name of the resource. */
+	BRAID_A_PEER_NAME = 1,
+	/* Node id of a member. */
+	BRAID_A_PEER_NODE_ID,
+	/*
+	 * A connected TCP socket, plain or under kernel TLS, of the calling
+	 * process.
+	 */
+	BRAID_A_PEER_FD,
+	/*
+	 * Random number that the streams of one connection share, on both
+	 * sides.
+	 */
+	BRAID_A_PEER_SESSION,
+	/* Payloads carry crc32c. */
+	BRAID_A_PEER_CHECKSUMS,
+	/* State of the connection. */
+	BRAID_A_PEER_LINK_STATE,
+	/* Streams that are up. */
+	BRAID_A_PEER_STREAMS,
+	/* Epoch that the peer has adopted. */
+	BRAID_A_PEER_EPOCH,
+	/* Id of that configuration. */
+	BRAID_A_PEER_CONFIG_ID,
+	/* Instance of its replicas. */
+	BRAID_A_PEER_INSTANCE,
+	/*
+	 * Epoch of the last configuration in which it was in sync, as it says.
+	 */
+	BRAID_A_PEER_LAST_EPOCH,
+	/* It may have lost acknowledged writes. */
+	BRAID_A_PEER_SUSPECT,
+	/* How long the lease that it granted still holds. */
+	BRAID_A_PEER_LEASE_MS,
+	/*
+	 * It was the writer of the epoch it adopted, and has irrevocably
+	 * stopped.
+	 */
+	BRAID_A_PEER_DONE,
+	/* Number of a volume. */
+	BRAID_A_PEER_VOLUME,
+	/* The peer has a disk for the volume. */
+	BRAID_A_PEER_ATTACHED,
+	/* Bytes of that disk's data. */
+	BRAID_A_PEER_SIZE,
+	/* Bytes that the peer lacks, as this node's map says. */
+	BRAID_A_PEER_DIRTY,
+	/* State of the resync. */
+	BRAID_A_PEER_SYNC_STATE,
+	/* Bytes that it began with. */
+	BRAID_A_PEER_SYNC_TOTAL,
+	/* Bytes left. */
+	BRAID_A_PEER_SYNC_LEFT,
+	/* Bytes that needed no copy, because they were equal. */
+	BRAID_A_PEER_SYNC_SAME,
+	/* Bytes per second, over the last seconds. */
+	BRAID_A_PEER_SYNC_RATE,
+	/* Copy everything, not only what is known to differ. */
+	BRAID_A_PEER_FULL,
+	/* Compare checksums and copy only what differs. */
+	BRAID_A_PEER_COMPARE,
+	/* Upper bound in bytes per second; 0 is none. */
+	BRAID_A_PEER_MAX_RATE,
+	/* What the resync waits for, for people. */
+	BRAID_A_PEER_WAITS_FOR,
+
+	__BRAID_A_PEER_MAX,
+	BRAID_A_PEER_MAX = __BRAID_A_PEER_MAX - 1
+};
+
+/* A change of state, sent to the group events. */
+enum braid_a_event {
+	/*
+	 * Counts the events of the resource; a gap means that some were lost.
+	 */
+	BRAID_A_EVENT_SEQUENCE = 1,
+	/* What changed. */
+	BRAID_A_EVENT_KIND,
+	/* Name of the resource. */
+	BRAID_A_EVENT_NAME,
+	/* The volume, if it is about one. */
+	BRAID_A_EVENT_VOLUME,
+	/* The peer, if it is about one. */
+	BRAID_A_EVENT_NODE_ID,
+	/* State before, by name. */
+	BRAID_A_EVENT_OLD,
+	/* State now, by name. */
+	BRAID_A_EVENT_NEW,
+	/* Why, for people. */
+	BRAID_A_EVENT_CAUSE,
+	/* Epoch that it is about. */
+	BRAID_A_EVENT_EPOCH,
+	/* Start of a range, in bytes. */
+	BRAID_A_EVENT_OFFSET,
+	/* Length of a range, in bytes. */
+	BRAID_A_EVENT_LENGTH,
+	/* A negative errno, if something failed. */
+	BRAID_A_EVENT_ERROR,
+
+	__BRAID_A_EVENT_MAX,
+	BRAID_A_EVENT_MAX = __BRAID_A_EVENT_MAX - 1
+};
+
 /* The operations, events and notifications. */
 enum braid_cmd {
 	/*
@@ -61,9 +468,101 @@ enum braid_cmd {
 	 * a range, or one that ends before it begins, with EINVAL.
 	 */
 	BRAID_CMD_MODULE_GET = 1,
+	/* Make a resource. It has no volumes, no peers and no configuration. */
+	BRAID_CMD_RESOURCE_NEW,
+	/* Change settings of a resource. */
+	BRAID_CMD_RESOURCE_SET,
+	/*
+	 * Take a resource down: disconnect its peers, detach its disks, remove
+	 * its devices. Refused while a device is open, unless forced; then its
+	 * I/O fails. The event resource tells the end.
+	 */
+	BRAID_CMD_RESOURCE_DEL,
+	/* Describe resources: one, or those of the network namespace. */
+	BRAID_CMD_RESOURCE_GET,
+	/*
+	 * Adopt a configuration. It is durable on this node's disks when the
+	 * event config tells so. Epochs grow; an adopted one is accepted again,
+	 * a different one with the same epoch is refused.
+	 */
+	BRAID_CMD_RESOURCE_CONFIGURE,
+	/*
+	 * As the writer of the adopted configuration: make the replicas equal
+	 * where they may differ, and serve.
+	 */
+	BRAID_CMD_RESOURCE_SERVE,
+	/*
+	 * Stop serving, irrevocably for this epoch. I/O under way is drained;
+	 * refused while a device is open, unless forced: then all I/O fails.
+	 */
+	BRAID_CMD_RESOURCE_DEMOTE,
+	/* Make a volume with its device. */
+	BRAID_CMD_VOLUME_NEW,
+	/*
+	 * Remove a volume without a disk, and its device. Refused while it is
+	 * open.
+	 */
+	BRAID_CMD_VOLUME_DEL,
+	/*
+	 * Describe the volumes of a resource, or of all in the network
+	 * namespace.
+	 */
+	BRAID_CMD_VOLUME_GET,
+	/* Attach a disk with metadata. The event disk tells the end. */
+	BRAID_CMD_VOLUME_ATTACH,
+	/*
+	 * Detach the disk. I/O goes on through peers. The event disk tells the
+	 * end.
+	 */
+	BRAID_CMD_VOLUME_DETACH,
+	/*
+	 * Store the register's ballot and value in the volume's metadata. The
+	 * event vote tells when it is durable.
+	 */
+	BRAID_CMD_VOTE_SET,
+	/* The register's ballot and value that are durable. */
+	BRAID_CMD_VOTE_GET,
+	/* Make known a peer of a resource. */
+	BRAID_CMD_PEER_NEW,
+	/* Forget a peer; its connection ends. */
+	BRAID_CMD_PEER_DEL,
+	/*
+	 * Describe the peers of a resource, or of all in the network namespace:
+	 * a message for each peer, and one for each of its volumes.
+	 */
+	BRAID_CMD_PEER_GET,
+	/*
+	 * Hand over a connected and authenticated socket as a stream to a peer.
+	 * The first with a new session ends an earlier connection.
+	 */
+	BRAID_CMD_PEER_CONNECT,
+	/* End the connection to a peer. */
+	BRAID_CMD_PEER_DISCONNECT,
+	/*
+	 * As the writer: make a peer's replicas equal and keep them so. The
+	 * peer may then join.
+	 */
+	BRAID_CMD_SYNC_START,
+	/* Change the upper bound of a resync, now. */
+	BRAID_CMD_SYNC_SET,
+	/* Stop copying; the peer goes on to receive new writes. */
+	BRAID_CMD_SYNC_PAUSE,
+	/* Go on copying. */
+	BRAID_CMD_SYNC_RESUME,
+	/* End a resync. What is not yet equal stays known. */
+	BRAID_CMD_SYNC_STOP,
+	/*
+	 * Announce that the peer is proposed as in sync: from now on it must
+	 * complete each write (R6b). Refused unless its resync is done.
+	 */
+	BRAID_CMD_SYNC_JOIN,
+	/* A change of state. */
+	BRAID_CMD_EVENT,
 
 	__BRAID_CMD_MAX,
 	BRAID_CMD_MAX = __BRAID_CMD_MAX - 1
 };
+
+#define BRAID_MCGRP_EVENTS	"events"
 
 #endif /* _UAPI_LINUX_BRAID_H */

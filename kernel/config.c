@@ -1,0 +1,734 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The adopted configuration, the leases, and what follows from both: whether this node serves.
+ */
+#include "dirty.h"
+#include "disk.h"
+#include "event.h"
+#include "peer.h"
+#include "region.h"
+#include "request.h"
+#include "resource.h"
+#include "sync.h"
+#include "volume.h"
+
+#include <linux/slab.h>
+
+u32 braid_required(const struct braid_resource *res, const struct braid_config *config)
+{
+	return config->in_sync | READ_ONCE(res->linked);
+}
+
+u32 braid_absent(const struct braid_resource *res, const struct braid_config *config)
+{
+	return config->diskful & ~config->in_sync & ~READ_ONCE(res->linked) & ~BIT(res->node);
+}
+
+static struct braid_adopted *adopted(struct braid_resource *res)
+{
+	/* Only the adopt work and the first attach change it, the latter before any adoption. */
+	return rcu_dereference_protected(res->config, true);
+}
+
+/* ---- leases (R7) ---- */
+
+bool braid_lease_valid(struct braid_resource *res)
+{
+	u64 now = ktime_get_boottime_ns();
+	const struct braid_config *config;
+	unsigned long others;
+	bool valid = false;
+	u32 node;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	if (!config)
+		goto out;
+	others = config->in_sync & ~BIT(res->node);
+	for_each_set_bit(node, &others, BRAID_MAX_NODES) {
+		struct braid_peer *peer = rcu_dereference(res->peers[node]);
+
+		if (!peer || !braid_peer_lease_holds(peer, config->epoch, now))
+			goto out;
+	}
+	valid = true;
+out:
+	rcu_read_unlock();
+	return valid;
+}
+
+u32 braid_lease_grant(struct braid_resource *res, u32 node, const struct braid_ping *ping)
+{
+	const struct braid_config *config;
+	u32 term = 0;
+
+	if (!(ping->flags & BRAID_PING_LEASE))
+		return 0;
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	/* @adopting is set under this lock: no grant follows a look at when the last one ends. */
+	if (config && !res->adopting && config->epoch == ping->epoch && config->id == ping->id &&
+	    config->writer == node) {
+		term = res->lease_ms;
+		res->grant_writer = node;
+		res->grant_until = ktime_get_boottime_ns() + (u64)term * NSEC_PER_MSEC;
+	}
+	rcu_read_unlock();
+	spin_unlock(&res->state_lock);
+	return term;
+}
+
+/* ---- service ---- */
+
+static u32 missing_members(struct braid_resource *res, const struct braid_config *config)
+{
+	unsigned long others = (config->in_sync | res->linked) & ~BIT(res->node);
+	u32 missing = 0, node;
+
+	for_each_set_bit(node, &others, BRAID_MAX_NODES) {
+		struct braid_peer *peer = rcu_dereference(res->peers[node]);
+
+		if (!peer || !READ_ONCE(peer->ready))
+			missing |= BIT(node);
+	}
+	return missing;
+}
+
+static u32 service_now(struct braid_resource *res, const char **reason)
+{
+	const struct braid_config *config = braid_config(res);
+
+	lockdep_assert_held(&res->state_lock);
+	*reason = "no configuration";
+	if (!config)
+		return BRAID_SERVICE_SECONDARY;
+	*reason = "another node is the writer";
+	if (config->writer != res->node)
+		return BRAID_SERVICE_SECONDARY;
+	*reason = "demoted";
+	if (res->done_epoch == config->epoch)
+		return BRAID_SERVICE_SECONDARY;
+	*reason = "I/O fails until the node is demoted";
+	if (res->failing)
+		return BRAID_SERVICE_FAILED;
+	*reason = "not told to serve yet";
+	if (res->serve_epoch != config->epoch)
+		return res->reconciling ? BRAID_SERVICE_RECONCILING : BRAID_SERVICE_PREPARING;
+	*reason = "demotion waits for I/O to end";
+	if (res->draining)
+		return BRAID_SERVICE_DRAINING;
+	*reason = "a member in sync is away, or has not adopted the configuration";
+	if (missing_members(res, config))
+		return BRAID_SERVICE_HELD;
+	*reason = "a lease has run out";
+	if (!braid_lease_valid(res))
+		return BRAID_SERVICE_HELD;
+	*reason = "all is well";
+	return BRAID_SERVICE_SERVING;
+}
+
+void braid_service_update(struct braid_resource *res)
+{
+	u64 now = ktime_get_boottime_ns(), epoch = 0;
+	const struct braid_config *config;
+	const char *reason;
+	bool fail = false;
+	u32 old, service;
+
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	epoch = config ? config->epoch : 0;
+	old = res->service;
+	service = service_now(res, &reason);
+	rcu_read_unlock();
+	WRITE_ONCE(res->service, service);
+	res->reason = reason;
+	if (service != BRAID_SERVICE_HELD)
+		res->held_since = 0;
+	else if (!res->held_since)
+		res->held_since = now;
+	else if (res->policy == BRAID_POLICY_IO_ERROR &&
+		 now - res->held_since > (u64)res->lease_ms * NSEC_PER_MSEC)
+		fail = true;
+	spin_unlock(&res->state_lock);
+	if (old != service) {
+		braid_info(res, "service %s -> %s (%s)\n", braid_service_names[old],
+			   braid_service_names[service], reason);
+		braid_event_simple(res, BRAID_EVENT_KIND_SERVICE, .epoch = epoch,
+				   .old = braid_service_names[old],
+				   .new = braid_service_names[service], .cause = reason);
+		wake_up_all(&res->wait);
+	}
+	if (atomic64_read(&res->held_count))
+		queue_work(res->wq, &res->release_work);
+	if (fail)
+		braid_service_fail(res, "I/O was held for longer than a lease, and the policy is io-error");
+}
+
+static void release_work(struct work_struct *work)
+{
+	struct braid_resource *res = container_of(work, struct braid_resource, release_work);
+	struct braid_request *req, *next;
+	LIST_HEAD(held);
+
+	spin_lock(&res->held_lock);
+	list_splice_init(&res->held, &held);
+	atomic64_set(&res->held_count, 0);
+	spin_unlock(&res->held_lock);
+	list_for_each_entry_safe(req, next, &held, list) {
+		list_del_init(&req->list);
+		braid_request_restart(req);
+	}
+}
+
+/* Calls @fn for all peers, in process context. */
+static void each_peer(struct braid_resource *res, void (*fn)(struct braid_peer *peer))
+{
+	u32 node;
+
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer = braid_peer_find(res, node);
+
+		if (!peer)
+			continue;
+		fn(peer);
+		braid_peer_put(peer);
+	}
+}
+
+static void fail_peer(struct braid_peer *peer)
+{
+	braid_peer_cancel(peer, BRAID_STATUS_IO);
+}
+
+#define each_volume(res, number, volume)					\
+	for ((number) = 0; ((volume) = braid_volume_next(res, &(number)));		\
+	     braid_volume_put(volume), (number)++)
+
+/* Who waits for a region looks again at whether it may have one. */
+static void unstick_full(struct braid_resource *res)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	each_volume(res, number, volume)
+		braid_regions_stable(volume);
+}
+
+static void unstick_all(struct braid_resource *res, blk_status_t status)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	each_volume(res, number, volume)
+		braid_request_unstick(volume, status);
+	unstick_full(res);
+}
+
+void braid_service_fail(struct braid_resource *res, const char *reason)
+{
+	bool was;
+
+	spin_lock(&res->state_lock);
+	was = res->failing;
+	WRITE_ONCE(res->failing, true);
+	spin_unlock(&res->state_lock);
+	if (!was)
+		braid_warn(res, "all I/O fails: %s\n", reason);
+	/* Whoever passed the gate before has queued its parts by now. */
+	synchronize_rcu();
+	each_peer(res, fail_peer);
+	unstick_all(res, BLK_STS_IOERR);
+	queue_work(res->wq, &res->release_work);
+	if (!was)
+		braid_service_update(res);
+}
+
+/* ---- serving and demotion ---- */
+
+int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference)
+{
+	const struct braid_config *config;
+	int err = 0;
+
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	if (!config || config->epoch != epoch)
+		err = -ESTALE;
+	else if (config->writer != res->node || res->done_epoch == epoch)
+		err = -EPERM;
+	else if (!(config->in_sync >> reference & 1))
+		err = -ENXIO;
+	else if (res->reconciling || res->failing || res->draining)
+		err = -EBUSY;
+	rcu_read_unlock();
+	if (!err && res->serve_epoch != epoch) {
+		res->reconciling = true;
+		res->reference = reference;
+		queue_work(res->wq, &res->reconcile_work);
+	}
+	spin_unlock(&res->state_lock);
+	if (!err)
+		braid_service_update(res);
+	return err;
+}
+
+static void reconcile_work(struct work_struct *work)
+{
+	struct braid_resource *res = container_of(work, struct braid_resource, reconcile_work);
+	const struct braid_config *config;
+	u64 epoch;
+	int err;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	epoch = config ? config->epoch : 0;
+	rcu_read_unlock();
+	err = braid_reconcile(res, res->reference);
+	spin_lock(&res->state_lock);
+	res->reconciling = false;
+	if (!err)
+		res->serve_epoch = epoch;
+	spin_unlock(&res->state_lock);
+	if (err) {
+		braid_warn(res, "the replicas could not be made equal: %d\n", err);
+		braid_event_simple(res, BRAID_EVENT_KIND_SERVICE, .epoch = epoch, .error = err,
+				   .cause = "the replicas could not be made equal");
+	}
+	braid_service_update(res);
+	braid_peers_announce(res);
+}
+
+int braid_config_demote(struct braid_resource *res, bool force)
+{
+	const struct braid_config *config;
+	int err = 0;
+
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	if (!config || config->writer != res->node || res->done_epoch == config->epoch)
+		err = -EALREADY;
+	rcu_read_unlock();
+	if (!err) {
+		WRITE_ONCE(res->draining, true);
+		/* Opening counts first and looks at @draining then. */
+		smp_mb();
+		if (!force && braid_resource_open(res)) {
+			WRITE_ONCE(res->draining, false);
+			err = -EBUSY;
+		}
+	}
+	spin_unlock(&res->state_lock);
+	if (err)
+		return err == -EALREADY ? 0 : err;
+	if (force)
+		braid_service_fail(res, "demoted by force");
+	braid_service_update(res);
+	queue_work(res->wq, &res->demote_work);
+	return 0;
+}
+
+/* All is on all replicas and durable there, as far as nothing failed. */
+static void close_generations(struct braid_resource *res)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	each_volume(res, number, volume) {
+		braid_generation_close(volume);
+		flush_work(&volume->stable_work);
+		braid_generation_close(volume);
+		flush_work(&volume->stable_work);
+	}
+}
+
+static void demote_work(struct work_struct *work)
+{
+	struct braid_resource *res = container_of(work, struct braid_resource, demote_work);
+	const struct braid_config *config;
+
+	wait_event(res->wait, !atomic_read(&res->in_flight));
+	if (!READ_ONCE(res->failing))
+		close_generations(res);
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	if (config && config->writer == res->node)
+		res->done_epoch = config->epoch;
+	rcu_read_unlock();
+	res->serve_epoch = 0;
+	WRITE_ONCE(res->draining, false);
+	WRITE_ONCE(res->failing, false);
+	spin_unlock(&res->state_lock);
+	braid_service_update(res);
+	braid_peers_announce(res);
+}
+
+/* ---- adoption ---- */
+
+static bool valid(const struct braid_config *config)
+{
+	u32 node;
+
+	if (!config->epoch || config->in_sync & ~config->diskful ||
+	    config->diskful & ~config->members)
+		return false;
+	if (config->writer != BRAID_NO_WRITER && !(config->members >> config->writer & 1))
+		return false;
+	for (node = 0; node < BRAID_MAX_NODES; node++)
+		if (config->in_sync >> node & 1 && !config->instance[node])
+			return false;
+	return true;
+}
+
+int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
+			 bool new_lineage)
+{
+	const struct braid_adopted *current_one, *last;
+	struct braid_adopted *next;
+
+	lockdep_assert_held(&res->lock);
+	if (!valid(config))
+		return -EINVAL;
+	current_one = adopted(res);
+	last = res->next ?: current_one;
+	if (last && memcmp(last->c.lineage, config->lineage, sizeof(config->lineage))) {
+		if (!new_lineage)
+			return -EKEYREJECTED;
+	} else if (last) {
+		if (config->epoch == last->c.epoch && config->id == last->c.id)
+			return 0;
+		if (config->epoch <= last->c.epoch)
+			return -ESTALE;
+	} else if (!new_lineage) {
+		return -EKEYREJECTED;
+	}
+	next = kzalloc(sizeof(*next), GFP_KERNEL);
+	if (!next)
+		return -ENOMEM;
+	next->c = *config;
+	kfree(res->next);
+	res->next = next;
+	queue_work(res->wq, &res->adopt_work);
+	return 0;
+}
+
+/* The old writer confirmed that it has stopped for good (R7). */
+static bool confirmed(struct braid_resource *res, u32 writer, u64 epoch)
+{
+	struct braid_peer *peer = braid_peer_find(res, writer);
+	bool done = false;
+
+	if (!peer)
+		return false;
+	spin_lock(&peer->lock);
+	done = peer->known && peer->remote.epoch == epoch && peer->remote.flags & BRAID_STATE_DONE;
+	spin_unlock(&peer->lock);
+	braid_peer_put(peer);
+	return done;
+}
+
+/* A new writer is adopted only when the old one can read no more. */
+static void wait_for_grant(struct braid_resource *res, const struct braid_config *old,
+			   const struct braid_config *new)
+{
+	if (!old || new->writer == old->writer || old->writer == res->node)
+		return;
+	for (;;) {
+		u64 now = ktime_get_boottime_ns(), until = READ_ONCE(res->grant_until);
+
+		if (now >= until || READ_ONCE(res->dead))
+			return;
+		wait_event_timeout(res->wait,
+				   confirmed(res, old->writer, old->epoch) || READ_ONCE(res->dead),
+				   nsecs_to_jiffies(until - now) + 1);
+		if (confirmed(res, old->writer, old->epoch))
+			return;
+	}
+}
+
+/* Its writes do not count any more: they fail, and stay marked where they may be (R5b). */
+static void depose(struct braid_resource *res, const struct braid_config *old)
+{
+	spin_lock(&res->state_lock);
+	res->serve_epoch = 0;
+	spin_unlock(&res->state_lock);
+	if (res->done_epoch == old->epoch)
+		return;
+	braid_service_fail(res, "another node is the writer");
+	wait_event(res->wait, !atomic_read(&res->in_flight));
+}
+
+/* Whether unstable writes are of a writer that goes on. */
+static bool continues(struct braid_resource *res, const struct braid_config *old,
+		      const struct braid_config *new, u64 *instance)
+{
+	struct braid_peer *peer;
+	bool known = false;
+
+	*instance = 0;
+	if (new->writer == res->node) {
+		*instance = 1;
+		known = res->serve_epoch || res->writer_instance == 1;
+	} else if (new->writer < BRAID_MAX_NODES) {
+		peer = braid_peer_find(res, new->writer);
+		if (peer) {
+			spin_lock(&peer->lock);
+			known = peer->known;
+			*instance = peer->remote.instance;
+			spin_unlock(&peer->lock);
+			braid_peer_put(peer);
+		}
+	}
+	return old && old->writer == new->writer && known && res->writer_instance == *instance;
+}
+
+/* The dirty maps of one disk, as the new configuration wants them; and the configuration. */
+static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
+		      const struct braid_config *new, const struct braid_stamp *last, bool fold)
+{
+	const struct braid_stamp none = {};
+	struct braid_volume *volume = disk->volume;
+	u32 self = volume->res->node, dropped, node;
+	int err = 0;
+
+	mutex_lock(&disk->meta_lock);
+	dropped = (old ? old->in_sync : new->diskful) & new->diskful & ~new->in_sync & ~BIT(self);
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		if (dropped >> node & 1) {
+			struct braid_stamp base = none;
+
+			if (old && old->in_sync >> node & 1) {
+				base.epoch = old->epoch;
+				base.id = old->id;
+				base.instance = old->instance[node];
+			}
+			if (old)
+				braid_dirty_make(disk, node, &base);
+		} else if (node != self && (!(new->diskful >> node & 1) ||
+					    (new->in_sync >> node & 1 &&
+					     new->in_sync >> self & 1))) {
+			braid_dirty_drop(disk, node);
+		}
+	}
+	if (fold && braid_regions_unstable(volume)) {
+		if (!braid_dirty_make(disk, self, &none))
+			err = -ENOSPC;
+		dropped |= BIT(self);
+	}
+	braid_regions_fold(volume, disk, dropped, false);
+	for (node = 0; node < BRAID_MAX_NODES && !err; node++) {
+		struct braid_dirty *dirty = rcu_dereference_protected(disk->dirty[node],
+						lockdep_is_held(&disk->meta_lock));
+
+		if (dirty)
+			err = braid_dirty_persist(dirty);
+	}
+	if (!err)
+		err = braid_meta_store_config(disk, new, last);
+	mutex_unlock(&disk->meta_lock);
+	return err;
+}
+
+static void adopt_disks(struct braid_resource *res, const struct braid_config *old,
+			const struct braid_config *new, const struct braid_stamp *last, bool fold)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	each_volume(res, number, volume) {
+		struct braid_disk *disk = braid_disk_get(volume);
+		int err;
+
+		if (!disk)
+			continue;
+		err = adopt_disk(disk, old, new, last, fold);
+		if (err)
+			braid_disk_fail(disk, "the configuration cannot be stored");
+		braid_disk_put(disk);
+	}
+}
+
+/*
+ * Writes that began before the new configuration was seen marked nothing for members that it
+ * drops; they are in the unstable map, and so are marked now.
+ */
+static void fold_again(struct braid_resource *res, u32 dropped, bool fold)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	each_volume(res, number, volume) {
+		struct braid_disk *disk = braid_disk_get(volume);
+
+		braid_regions_fold(volume, disk, dropped, fold);
+		if (disk)
+			braid_disk_put(disk);
+		if (fold)
+			braid_generation_reset(volume);
+	}
+}
+
+static void resend_peer(struct braid_peer *peer)
+{
+	braid_peer_resend(peer);
+}
+
+static void stop_peer_io(struct braid_resource *res)
+{
+	spin_lock(&res->state_lock);
+	WRITE_ONCE(res->adopting, true);
+	spin_unlock(&res->state_lock);
+	smp_mb();
+	unstick_full(res);
+	wait_event(res->wait, !atomic_read(&res->peer_io));
+}
+
+static void after_adoption(struct braid_resource *res, const struct braid_config *old,
+			   const struct braid_config *new)
+{
+	u32 gone = old ? (old->in_sync | res->linked) & ~new->in_sync : 0, node;
+
+	spin_lock(&res->state_lock);
+	WRITE_ONCE(res->linked, res->linked & ~new->in_sync);
+	gone &= ~res->linked;
+	spin_unlock(&res->state_lock);
+	each_peer(res, resend_peer);
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer = braid_peer_find(res, node);
+
+		if (!peer)
+			continue;
+		if (gone >> node & 1)
+			braid_peer_cancel(peer, BRAID_STATUS_OK);
+		braid_sync_check(peer);
+		braid_peer_put(peer);
+	}
+	if (!(new->in_sync >> res->node & 1))
+		unstick_all(res, BLK_STS_OK);
+}
+
+static void adopt_work(struct work_struct *work)
+{
+	struct braid_resource *res = container_of(work, struct braid_resource, adopt_work);
+	struct braid_adopted *next, *old = adopted(res);
+	const struct braid_config *before = old ? &old->c : NULL;
+	struct braid_stamp last = res->last;
+	bool fold, deposed, again;
+	u64 instance;
+
+	mutex_lock(&res->lock);
+	next = res->next;
+	res->next = NULL;
+	mutex_unlock(&res->lock);
+	if (!next)
+		return;
+	stop_peer_io(res);
+	wait_for_grant(res, before, &next->c);
+	deposed = before && before->writer == res->node && next->c.writer != res->node;
+	if (deposed)
+		depose(res, before);
+	fold = !continues(res, before, &next->c, &instance);
+	if (next->c.in_sync >> res->node & 1) {
+		last.epoch = next->c.epoch;
+		last.id = next->c.id;
+		last.instance = next->c.instance[res->node];
+	}
+	adopt_disks(res, before, &next->c, &last, fold);
+
+	mutex_lock(&res->lock);
+	spin_lock(&res->state_lock);
+	res->last = last;
+	res->writer_instance = instance;
+	if (next->c.writer == res->node && res->serve_epoch)
+		res->serve_epoch = next->c.epoch;
+	if (deposed)
+		WRITE_ONCE(res->failing, false);
+	rcu_assign_pointer(res->config, next);
+	spin_unlock(&res->state_lock);
+	mutex_unlock(&res->lock);
+	synchronize_rcu();
+	fold_again(res, before ? before->in_sync & ~next->c.in_sync : 0, fold);
+	spin_lock(&res->state_lock);
+	WRITE_ONCE(res->adopting, false);
+	spin_unlock(&res->state_lock);
+	after_adoption(res, before, &next->c);
+	if (old)
+		kfree_rcu(old, rcu);
+
+	braid_info(res, "configuration %llu adopted: writer %d, in sync 0x%x\n", next->c.epoch,
+		   next->c.writer == BRAID_NO_WRITER ? -1 : (int)next->c.writer, next->c.in_sync);
+	braid_event_simple(res, BRAID_EVENT_KIND_CONFIG, .epoch = next->c.epoch, .new = "adopted");
+	braid_peers_announce(res);
+	braid_peers_update(res);
+	braid_service_update(res);
+	mutex_lock(&res->lock);
+	again = res->next;
+	mutex_unlock(&res->lock);
+	if (again)
+		queue_work(res->wq, &res->adopt_work);
+}
+
+/* What a disk says was adopted before this node stopped. Under the resource's lock. */
+void braid_config_restore(struct braid_resource *res, const struct braid_superblock *sb)
+{
+	struct braid_adopted *restored;
+
+	lockdep_assert_held(&res->lock);
+	if (!sb->config.epoch || res->next)
+		return;
+	restored = kzalloc(sizeof(*restored), GFP_KERNEL);
+	if (!restored)
+		return;
+	restored->c = sb->config;
+	spin_lock(&res->state_lock);
+	res->last = sb->last;
+	/* What was granted before the stop is unknown: a full term. */
+	res->grant_until = ktime_get_boottime_ns() + (u64)res->lease_ms * NSEC_PER_MSEC;
+	rcu_assign_pointer(res->config, restored);
+	spin_unlock(&res->state_lock);
+}
+
+void braid_config_init(struct braid_resource *res)
+{
+	INIT_WORK(&res->adopt_work, adopt_work);
+	INIT_WORK(&res->release_work, release_work);
+	INIT_WORK(&res->demote_work, demote_work);
+	INIT_WORK(&res->reconcile_work, reconcile_work);
+	INIT_LIST_HEAD(&res->held);
+	spin_lock_init(&res->state_lock);
+	spin_lock_init(&res->held_lock);
+	init_waitqueue_head(&res->wait);
+	res->reason = "no configuration";
+}
+
+void braid_link(struct braid_resource *res, u32 node, bool on)
+{
+	spin_lock(&res->state_lock);
+	if (on)
+		WRITE_ONCE(res->linked, res->linked | BIT(node));
+	else
+		WRITE_ONCE(res->linked, res->linked & ~BIT(node));
+	spin_unlock(&res->state_lock);
+	/* Whoever began with the mask as it was has marked or queued its parts by now. */
+	synchronize_rcu();
+}
+
+void braid_config_flush(struct braid_resource *res)
+{
+	struct braid_adopted *config = adopted(res);
+
+	cancel_work_sync(&res->adopt_work);
+	cancel_work_sync(&res->reconcile_work);
+	cancel_work_sync(&res->demote_work);
+	cancel_work_sync(&res->release_work);
+	RCU_INIT_POINTER(res->config, NULL);
+	if (config)
+		kfree_rcu(config, rcu);
+	kfree(res->next);
+	res->next = NULL;
+}

@@ -1,0 +1,1119 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The writer's requests. A request of the application passes the gate of its resource's service,
+ * begins in its region (where it may have to wait for an overlapping one, and for the activity
+ * log), goes to the local disk and to all peers that have to complete it, and ends when the last
+ * of them has answered (R1).
+ */
+#include "request.h"
+#include "dirty.h"
+#include "disk.h"
+#include "peer.h"
+#include "sync.h"
+#include "volume.h"
+
+#include <linux/mempool.h>
+#include <linux/slab.h>
+
+/* Payload pages that allocation can always count on: one request of the largest size. */
+#define RESERVED_PAGES	(BRAID_PAYLOAD_MAX / PAGE_SIZE)
+#define RESERVED_REQUESTS 64
+
+static struct kmem_cache *request_cache;
+static mempool_t request_pool, page_pool;
+static struct bio_set bios;
+/* Whoever takes several pages of the reserve takes all of them before another one begins. */
+static DEFINE_MUTEX(reserve_lock);
+
+int braid_request_init(void)
+{
+	int err = -ENOMEM;
+
+	request_cache = KMEM_CACHE(braid_request, 0);
+	if (!request_cache)
+		return err;
+	err = mempool_init_slab_pool(&request_pool, RESERVED_REQUESTS, request_cache);
+	if (err)
+		goto err_cache;
+	err = mempool_init_page_pool(&page_pool, RESERVED_PAGES, 0);
+	if (err)
+		goto err_requests;
+	err = bioset_init(&bios, 64, 0, BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
+	if (err)
+		goto err_pages;
+	return 0;
+
+err_pages:
+	mempool_exit(&page_pool);
+err_requests:
+	mempool_exit(&request_pool);
+err_cache:
+	kmem_cache_destroy(request_cache);
+	return err;
+}
+
+void braid_request_exit(void)
+{
+	bioset_exit(&bios);
+	mempool_exit(&page_pool);
+	mempool_exit(&request_pool);
+	kmem_cache_destroy(request_cache);
+}
+
+/* ---- payloads ---- */
+
+void braid_payload_free(struct bio *payload)
+{
+	struct bvec_iter_all all;
+	struct bio_vec *vec;
+
+	if (!payload)
+		return;
+	bio_for_each_segment_all(vec, payload, all)
+		mempool_free(vec->bv_page, &page_pool);
+	bio_put(payload);
+}
+
+static bool fill_payload(struct bio *payload, u32 bytes, gfp_t gfp)
+{
+	while (bytes) {
+		u32 part = min_t(u32, bytes, PAGE_SIZE);
+		struct page *page = mempool_alloc(&page_pool, gfp);
+
+		if (!page)
+			return false;
+		__bio_add_page(payload, page, part, 0);
+		bytes -= part;
+	}
+	return true;
+}
+
+/*
+ * Pages that are next to each other in memory become one vector in a socket's or disk's eyes by
+ * themselves; here each page keeps its own, so that each can be freed.
+ */
+struct bio *braid_payload_alloc(u32 bytes, gfp_t gfp)
+{
+	u32 count = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	struct bio *payload;
+
+	payload = bio_alloc_bioset(NULL, count, REQ_OP_WRITE, gfp, &bios);
+	if (!payload)
+		return NULL;
+	if (fill_payload(payload, bytes, GFP_NOWAIT | __GFP_NOWARN))
+		return payload;
+	braid_payload_free(payload);
+	if (!gfpflags_allow_blocking(gfp))
+		return NULL;
+	payload = bio_alloc_bioset(NULL, count, REQ_OP_WRITE, GFP_NOIO, &bios);
+	mutex_lock(&reserve_lock);
+	fill_payload(payload, bytes, GFP_NOIO);
+	mutex_unlock(&reserve_lock);
+	return payload;
+}
+
+u32 braid_bio_vecs(struct bio *bio, struct bio_vec **vecs, u32 *offset)
+{
+	struct bvec_iter iter = bio->bi_iter;
+	struct bio_vec *vec = &bio->bi_io_vec[iter.bi_idx];
+	u32 left = iter.bi_size + iter.bi_bvec_done;
+	u32 count = 0;
+
+	*vecs = vec;
+	*offset = iter.bi_bvec_done;
+	while (left) {
+		left -= min(left, vec->bv_len);
+		vec++;
+		count++;
+	}
+	return count;
+}
+
+/* ---- generations (F1) ---- */
+
+u64 braid_generation_get(struct braid_volume *volume)
+{
+	unsigned long irq;
+	u64 generation;
+	bool first;
+
+	spin_lock_irqsave(&volume->generation_lock, irq);
+	generation = volume->generation;
+	volume->generation_writes[generation & 1]++;
+	first = !volume->written;
+	volume->written = true;
+	spin_unlock_irqrestore(&volume->generation_lock, irq);
+	if (first)
+		queue_delayed_work(volume->res->wq, &volume->close_work, HZ);
+	return generation;
+}
+
+void braid_generation_put(struct braid_volume *volume, u64 generation)
+{
+	unsigned long irq;
+	bool ended;
+
+	spin_lock_irqsave(&volume->generation_lock, irq);
+	ended = !--volume->generation_writes[generation & 1] && volume->closing == generation;
+	spin_unlock_irqrestore(&volume->generation_lock, irq);
+	if (ended)
+		queue_work(volume->res->wq, &volume->stable_work);
+}
+
+void braid_generation_close(struct braid_volume *volume)
+{
+	bool ended = false;
+	unsigned long irq;
+
+	if (!braid_is_writer(volume->res))
+		return;
+	spin_lock_irqsave(&volume->generation_lock, irq);
+	if (!volume->closing && volume->written && !volume->wedged) {
+		volume->closing = volume->generation++;
+		volume->written = volume->generation_writes[volume->generation & 1];
+		ended = !volume->generation_writes[volume->closing & 1];
+	}
+	spin_unlock_irqrestore(&volume->generation_lock, irq);
+	if (ended)
+		queue_work(volume->res->wq, &volume->stable_work);
+}
+
+void braid_close_work(struct work_struct *work)
+{
+	struct braid_volume *volume = container_of(to_delayed_work(work), struct braid_volume,
+						   close_work);
+
+	braid_generation_close(volume);
+	/* Closed already, but the next one was begun meanwhile: it needs its turn, too. */
+	if (READ_ONCE(volume->written) && braid_is_writer(volume->res))
+		queue_delayed_work(volume->res->wq, &volume->close_work, HZ);
+}
+
+void braid_generation_reset(struct braid_volume *volume)
+{
+	spin_lock_irq(&volume->generation_lock);
+	volume->generation = 1;
+	volume->stable = 0;
+	volume->closing = 0;
+	volume->written = false;
+	volume->wedged = false;
+	spin_unlock_irq(&volume->generation_lock);
+}
+
+/* Dirty bits on disk, so that regions may leave the log; then whoever waits for one. */
+static void persist_and_retry(struct braid_volume *volume)
+{
+	struct braid_disk *disk = braid_disk_get(volume);
+
+	if (disk) {
+		if (braid_regions_persist_begin(volume)) {
+			int err = braid_dirty_persist_all(disk);
+
+			braid_regions_persist_end(volume, !err);
+			if (err)
+				braid_disk_fail(disk, "metadata cannot be written");
+		}
+		braid_disk_put(disk);
+	}
+	braid_regions_stable(volume);
+}
+
+static void tell_stable(struct braid_volume *volume, u64 stable)
+{
+	struct braid_resource *res = volume->res;
+	const struct braid_config *config;
+	u32 node, mask;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	mask = config ? braid_required(res, config) & ~BIT(res->node) : 0;
+	rcu_read_unlock();
+	for (node = 0; node < BRAID_MAX_NODES; node++)
+		if (mask >> node & 1)
+			braid_peer_stable(res, node, volume, stable);
+}
+
+/* All writes of the closed generation have ended: flush everywhere, then it is stable. */
+static void make_stable(struct braid_volume *volume, u64 closing)
+{
+	struct braid_request *req;
+	bool ok;
+
+	req = braid_request_internal(volume, BRAID_MSG_FLUSH, 0, 0);
+	ok = !braid_request_execute(req);
+	braid_request_free(req);
+	spin_lock_irq(&volume->generation_lock);
+	ok = ok && !volume->wedged && volume->closing == closing;
+	if (ok)
+		volume->stable = closing;
+	if (volume->closing == closing)
+		volume->closing = 0;
+	spin_unlock_irq(&volume->generation_lock);
+	if (ok)
+		tell_stable(volume, closing);
+}
+
+void braid_stable_work(struct work_struct *work)
+{
+	struct braid_volume *volume = container_of(work, struct braid_volume, stable_work);
+	u64 closing;
+	bool ended;
+
+	spin_lock_irq(&volume->generation_lock);
+	closing = volume->closing;
+	ended = closing && !volume->generation_writes[closing & 1];
+	spin_unlock_irq(&volume->generation_lock);
+	if (ended && braid_is_writer(volume->res))
+		make_stable(volume, closing);
+	persist_and_retry(volume);
+	if (braid_regions_pressed(volume))
+		braid_generation_close(volume);
+}
+
+void braid_generation_stable(struct braid_volume *volume, u64 stable)
+{
+	bool grown;
+
+	spin_lock_irq(&volume->generation_lock);
+	grown = stable > volume->stable;
+	if (grown)
+		volume->stable = stable;
+	spin_unlock_irq(&volume->generation_lock);
+	if (grown)
+		queue_work(volume->res->wq, &volume->stable_work);
+}
+
+/* ---- the end of a request ---- */
+
+static void in_flight_put(struct braid_resource *res)
+{
+	if (atomic_dec_and_test(&res->in_flight) && READ_ONCE(res->draining))
+		wake_up_all(&res->wait);
+}
+
+void braid_request_free(struct braid_request *req)
+{
+	braid_payload_free(req->payload);
+	mempool_free(req, &request_pool);
+}
+
+/* The last that is seen of a request. */
+static void request_end(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+	struct bio *bio = req->bio;
+	ktime_t started = req->started;
+
+	if (req->flags & BRAID_REQ_INTERNAL) {
+		req->done(req);
+		return;
+	}
+	bio->bi_status = req->status;
+	braid_request_free(req);
+	braid_stats_latency(&volume->stats, BRAID_STAGE_COMPLETE,
+			    ktime_to_ns(ktime_sub(ktime_get(), started)));
+	bio_endio(bio);
+	in_flight_put(volume->res);
+	braid_volume_put(volume);
+}
+
+/* Goes on in process context, from its beginning. */
+static void restart_later(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+	unsigned long irq;
+
+	spin_lock_irqsave(&volume->restart_lock, irq);
+	list_add_tail(&req->list, &volume->restart);
+	spin_unlock_irqrestore(&volume->restart_lock, irq);
+	queue_work(volume->res->wq, &volume->restart_work);
+}
+
+static void wait_done(struct braid_wait *wait)
+{
+	restart_later(container_of(wait, struct braid_request, wait));
+}
+
+static void touch_retry(struct braid_touch *touch)
+{
+	restart_later(container_of(touch, struct braid_request, touch));
+}
+
+/*
+ * A value that was seen must survive: a read that overlaps a write under way ends after it (R1a).
+ * Nobody may read once the lease has run out, since another writer may be at work (R7).
+ */
+static void read_end(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+
+	if (req->retry) {
+		req->retry = false;
+		restart_later(req);
+		return;
+	}
+	if (!req->status) {
+		if (!(req->flags & BRAID_REQ_INTERNAL) && !braid_lease_valid(volume->res)) {
+			req->flags &= ~BRAID_REQ_READ_OK;
+			restart_later(req);
+			return;
+		}
+		if (!(req->flags & BRAID_REQ_INTERNAL)) {
+			req->wait.done = wait_done;
+			req->flags |= BRAID_REQ_READ_OK;
+			if (braid_region_overlaps(volume, req->offset, req->bytes, &req->wait))
+				return;
+		}
+	}
+	request_end(req);
+}
+
+static void write_end(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+
+	if (req->status) {
+		unsigned long irq;
+
+		/* It may be on some replicas and not on others: that stays marked (R5b). */
+		spin_lock_irqsave(&volume->generation_lock, irq);
+		volume->wedged = true;
+		spin_unlock_irqrestore(&volume->generation_lock, irq);
+	}
+	if (req->flags & BRAID_REQ_SPAN) {
+		req->flags &= ~BRAID_REQ_SPAN;
+		braid_region_end(volume, &req->touch, &req->span);
+		braid_generation_put(volume, req->generation);
+	}
+	if (req->flags & BRAID_REQ_POSTFLUSH && !req->status) {
+		req->flags &= ~(BRAID_REQ_POSTFLUSH | BRAID_REQ_WRITE);
+		req->type = BRAID_MSG_FLUSH;
+		restart_later(req);
+		return;
+	}
+	request_end(req);
+}
+
+static void flush_end(struct braid_request *req)
+{
+	if (req->flags & BRAID_REQ_PREFLUSH && !req->status) {
+		req->flags &= ~BRAID_REQ_PREFLUSH;
+		if (req->flags & BRAID_REQ_WRITE) {
+			req->type = req->payload ? BRAID_MSG_WRITE : BRAID_MSG_ZEROES;
+			restart_later(req);
+			return;
+		}
+	}
+	request_end(req);
+}
+
+static void request_complete(struct braid_request *req)
+{
+	switch (req->type) {
+	case BRAID_MSG_WRITE:
+	case BRAID_MSG_ZEROES:
+		write_end(req);
+		break;
+	case BRAID_MSG_FLUSH:
+		flush_end(req);
+		break;
+	case BRAID_MSG_READ:
+		read_end(req);
+		break;
+	default:
+		request_end(req);
+	}
+}
+
+static void clear_waiting(struct braid_request *req, u64 bit)
+{
+	if (atomic64_fetch_andnot(bit, &req->waiting) == bit)
+		request_complete(req);
+}
+
+static blk_status_t status_to_blk(u32 status)
+{
+	return status == BRAID_STATUS_OK ? BLK_STS_OK : BLK_STS_IOERR;
+}
+
+void braid_request_answered(struct braid_request *req, u32 node, u32 status)
+{
+	if (status != BRAID_STATUS_OK && req->type == BRAID_MSG_READ &&
+	    !(req->flags & BRAID_REQ_INTERNAL)) {
+		/* Another replica may have it. */
+		req->tried |= BIT(node);
+		req->retry = true;
+	} else if (status != BRAID_STATUS_OK) {
+		cmpxchg(&req->status, BLK_STS_OK, status_to_blk(status));
+	}
+	clear_waiting(req, BIT(node));
+}
+
+/* ---- the local disk ---- */
+
+struct bio *braid_zero_bio(struct braid_disk *disk, u64 offset, u32 bytes, bool unmap)
+{
+	sector_t sector = offset >> SECTOR_SHIFT, end = sector + (bytes >> SECTOR_SHIFT);
+	struct block_device *bdev = disk->data;
+	struct bio *bio = NULL;
+
+	/*
+	 * Replicas have to be equal, so a discard has to leave zeroes. Disks that can write them by
+	 * deallocation say so as write-zeroes; others that discard at all are taken for thin
+	 * volumes, whose deallocated units read as zeroes.
+	 */
+	if (unmap && bdev_max_discard_sectors(bdev) && !bdev_write_zeroes_sectors(bdev)) {
+		u32 unit = max_t(u32, bdev_discard_granularity(bdev) >> SECTOR_SHIFT, 1);
+		sector_t first = DIV_ROUND_UP_SECTOR_T(sector, unit) * unit;
+		sector_t last = end;
+
+		sector_div(last, unit);
+		last *= unit;
+		if (first < last) {
+			if (sector < first)
+				__blkdev_issue_zeroout(bdev, sector, first - sector, GFP_NOIO, &bio,
+						       0);
+			__blkdev_issue_discard(bdev, first, last - first, GFP_NOIO, &bio);
+			if (last < end)
+				__blkdev_issue_zeroout(bdev, last, end - last, GFP_NOIO, &bio, 0);
+			return bio;
+		}
+	}
+	__blkdev_issue_zeroout(bdev, sector, end - sector, GFP_NOIO, &bio,
+			       unmap ? 0 : BLKDEV_ZERO_NOUNMAP);
+	return bio;
+}
+
+/* The disk is given up; until a configuration without this node is adopted, the write waits. */
+static void stick(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+	struct braid_resource *res = volume->res;
+	const struct braid_config *config;
+	unsigned long irq;
+	bool gone;
+
+	if (req->flags & BRAID_REQ_LOCAL_ONLY) {
+		braid_request_answered(req, res->node, BRAID_STATUS_IO);
+		return;
+	}
+	spin_lock_irqsave(&volume->restart_lock, irq);
+	list_add_tail(&req->list, &volume->stuck);
+	spin_unlock_irqrestore(&volume->restart_lock, irq);
+	rcu_read_lock();
+	config = braid_config(res);
+	gone = !config || !(config->in_sync >> res->node & 1) || READ_ONCE(res->failing);
+	rcu_read_unlock();
+	if (gone)
+		braid_request_unstick(volume, READ_ONCE(res->failing) ? BLK_STS_IOERR : BLK_STS_OK);
+}
+
+void braid_request_unstick(struct braid_volume *volume, blk_status_t status)
+{
+	struct braid_request *req, *next;
+	LIST_HEAD(stuck);
+	unsigned long irq;
+
+	spin_lock_irqsave(&volume->restart_lock, irq);
+	list_splice_init(&volume->stuck, &stuck);
+	spin_unlock_irqrestore(&volume->restart_lock, irq);
+	list_for_each_entry_safe(req, next, &stuck, list) {
+		list_del_init(&req->list);
+		braid_request_answered(req, volume->res->node,
+				       status ? BRAID_STATUS_IO : BRAID_STATUS_OK);
+	}
+}
+
+static void local_endio(struct bio *bio)
+{
+	struct braid_request *req = bio->bi_private;
+	struct braid_disk *disk = req->disk;
+	blk_status_t status = bio->bi_status;
+	bool write = op_is_write(bio_op(bio));
+
+	bio_put(bio);
+	req->disk = NULL;
+	braid_stats_latency(&req->volume->stats, BRAID_STAGE_LOCAL,
+			    ktime_to_ns(ktime_sub(ktime_get(), req->started)));
+	if (likely(!status)) {
+		braid_disk_put(disk);
+		clear_waiting(req, BIT(req->volume->res->node));
+		return;
+	}
+	if (write) {
+		braid_disk_fail(disk, "write error");
+		braid_disk_put(disk);
+		stick(req);
+		return;
+	}
+	braid_disk_put(disk);
+	braid_request_answered(req, req->volume->res->node, BRAID_STATUS_IO);
+}
+
+static struct bio *local_bio(struct braid_request *req, struct braid_disk *disk)
+{
+	u32 fua = req->flags & BRAID_REQ_FUA ? REQ_FUA : 0;
+	struct bio *bio;
+
+	switch (req->type) {
+	case BRAID_MSG_WRITE:
+		bio = bio_alloc_clone(disk->data, req->payload, GFP_NOIO, &bios);
+		bio->bi_opf = REQ_OP_WRITE | REQ_SYNC | fua;
+		break;
+	case BRAID_MSG_ZEROES:
+		return braid_zero_bio(disk, req->offset, req->bytes, req->flags & BRAID_REQ_UNMAP);
+	case BRAID_MSG_READ:
+		bio = bio_alloc_clone(disk->data, req->bio ?: req->payload, GFP_NOIO, &bios);
+		bio->bi_opf = REQ_OP_READ | (req->bio ? req->bio->bi_opf & REQ_SYNC : 0);
+		break;
+	default:
+		return bio_alloc_bioset(disk->data, 0, REQ_OP_WRITE | REQ_PREFLUSH, GFP_NOIO, &bios);
+	}
+	bio->bi_iter.bi_sector = req->offset >> SECTOR_SHIFT;
+	return bio;
+}
+
+/* With a reference to the disk in @req->disk, which the end of the I/O drops. May sleep. */
+static void submit_local(struct braid_request *req)
+{
+	struct bio *bio;
+
+	if (req->type == BRAID_MSG_FLUSH && !req->disk->volatile_cache) {
+		braid_disk_put(req->disk);
+		req->disk = NULL;
+		clear_waiting(req, BIT(req->volume->res->node));
+		return;
+	}
+	bio = local_bio(req, req->disk);
+	bio->bi_end_io = local_endio;
+	bio->bi_private = req;
+	submit_bio_noacct(bio);
+}
+
+static void touch_ready(struct braid_touch *touch, int error)
+{
+	struct braid_request *req = container_of(touch, struct braid_request, touch);
+
+	if (!error) {
+		submit_local(req);
+		return;
+	}
+	braid_disk_put(req->disk);
+	req->disk = NULL;
+	stick(req);
+}
+
+/* ---- the gate ---- */
+
+enum gate { GATE_OPEN, GATE_HOLD, GATE_FAIL };
+
+static enum gate gate(struct braid_request *req)
+{
+	struct braid_resource *res = req->volume->res;
+
+	if (READ_ONCE(res->failing) || READ_ONCE(res->dead))
+		return GATE_FAIL;
+	if (!braid_is_serving(res)) {
+		u32 service = READ_ONCE(res->service);
+
+		return service == BRAID_SERVICE_SECONDARY || service == BRAID_SERVICE_FAILED ?
+			GATE_FAIL : GATE_HOLD;
+	}
+	if (req->type == BRAID_MSG_READ && !braid_lease_valid(res))
+		return GATE_HOLD;
+	return GATE_OPEN;
+}
+
+/* False if the request was held, or failed. Counts it as under way otherwise. */
+static bool enter(struct braid_request *req)
+{
+	struct braid_resource *res = req->volume->res;
+	enum gate state;
+
+	for (;;) {
+		atomic_inc(&res->in_flight);
+		smp_mb__after_atomic();
+		state = gate(req);
+		if (state == GATE_OPEN)
+			return true;
+		if (state == GATE_FAIL) {
+			req->status = BLK_STS_IOERR;
+			request_end(req);
+			return false;
+		}
+		in_flight_put(res);
+		spin_lock(&res->held_lock);
+		/* Whoever opens the gate empties the list after it. */
+		if (gate(req) == GATE_HOLD) {
+			list_add_tail(&req->list, &res->held);
+			atomic64_inc(&res->held_count);
+			spin_unlock(&res->held_lock);
+			return false;
+		}
+		spin_unlock(&res->held_lock);
+	}
+}
+
+/* ---- the start ---- */
+
+static void queue_peers(struct braid_request *req, u32 mask)
+{
+	struct braid_resource *res = req->volume->res;
+	u32 node;
+
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer;
+
+		if (!(mask >> node & 1))
+			continue;
+		req->sends[node].node = node;
+		req->sends[node].state = BRAID_SEND_IDLE;
+		peer = rcu_dereference(res->peers[node]);
+		if (peer)
+			braid_peer_queue(peer, &req->sends[node]);
+	}
+}
+
+static void pump_peers(struct braid_resource *res, u32 mask)
+{
+	u32 node;
+
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer;
+
+		if (!(mask >> node & 1))
+			continue;
+		peer = braid_peer_find(res, node);
+		if (!peer)
+			continue;
+		braid_peer_pump(peer, false);
+		braid_peer_put(peer);
+	}
+}
+
+/* The end of starting: from here on the request may be gone at any time. */
+static void started(struct braid_request *req, u32 peers)
+{
+	struct braid_resource *res = req->volume->res;
+
+	pump_peers(res, peers);
+	clear_waiting(req, BRAID_WAIT_SUBMIT);
+}
+
+static void start_write(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+	struct braid_resource *res = volume->res;
+	u32 self = BIT(res->node), required, absent;
+	const struct braid_config *config;
+	struct braid_disk *disk;
+	enum braid_begin begun;
+	u64 generation;
+
+	disk = braid_disk_get(volume);
+	generation = braid_generation_get(volume);
+	rcu_read_lock();
+	config = braid_config(res);
+	required = braid_required(res, config);
+	absent = braid_absent(res, config);
+	if (!(required & self) && disk) {
+		/* Attached, but not in sync: a resync's business, not ours. */
+		braid_disk_put(disk);
+		disk = NULL;
+	}
+	req->disk = disk;
+	req->generation = generation;
+	req->flags |= BRAID_REQ_SPAN;
+	req->touch.ready = touch_ready;
+	req->touch.retry = touch_retry;
+	req->wait.done = wait_done;
+	atomic64_set(&req->waiting, required | BRAID_WAIT_SUBMIT);
+	begun = braid_region_begin(volume, &req->touch, &req->span, &req->wait, req->offset,
+				   req->bytes, generation, disk, absent);
+	if (begun == BRAID_BEGIN_CONFLICT || begun == BRAID_BEGIN_FULL) {
+		/* It may be running again by now. */
+		rcu_read_unlock();
+		if (disk)
+			braid_disk_put(disk);
+		braid_generation_put(volume, generation);
+		atomic64_inc(&volume->stats.conflicts);
+		return;
+	}
+	queue_peers(req, required & ~self);
+	rcu_read_unlock();
+
+	if (required & self) {
+		if (!disk)
+			stick(req);
+		else if (begun == BRAID_BEGIN_READY)
+			submit_local(req);
+		else
+			braid_log_kick(disk);
+	}
+	started(req, required & ~self);
+}
+
+static void start_flush(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+	struct braid_resource *res = volume->res;
+	const struct braid_config *config;
+	u32 self = BIT(res->node), required, node;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	required = config ? braid_required(res, config) : 0;
+	if (req->flags & BRAID_REQ_INTERNAL && req->targets)
+		required = req->targets;
+	for (node = 0; node < BRAID_MAX_NODES; node++)
+		if (volume->remote[node].known &&
+		    !(volume->remote[node].state.flags & BRAID_VOLUME_VOLATILE))
+			required &= ~BIT(node) | self;
+	atomic64_set(&req->waiting, required | BRAID_WAIT_SUBMIT);
+	queue_peers(req, required & ~self);
+	rcu_read_unlock();
+	if (required & self) {
+		req->disk = braid_disk_get(volume);
+		if (req->disk)
+			submit_local(req);
+		else
+			stick(req);
+	}
+	started(req, required & ~self);
+}
+
+/* The local replica if it is in sync, otherwise a peer's that is. 0 if there is none now. */
+static u32 read_source(struct braid_request *req)
+{
+	struct braid_resource *res = req->volume->res;
+	const struct braid_config *config = braid_config(res);
+	u32 left = config ? config->in_sync & ~req->tried : 0, node;
+
+	if (left & BIT(res->node)) {
+		req->disk = braid_disk_get(req->volume);
+		if (req->disk)
+			return BIT(res->node);
+	}
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer = rcu_dereference(res->peers[node]);
+
+		if (left >> node & 1 && peer && READ_ONCE(peer->ready))
+			return BIT(node);
+	}
+	return 0;
+}
+
+static void hold_read(struct braid_request *req)
+{
+	struct braid_resource *res = req->volume->res;
+
+	spin_lock(&res->held_lock);
+	list_add_tail(&req->list, &res->held);
+	atomic64_inc(&res->held_count);
+	spin_unlock(&res->held_lock);
+	in_flight_put(res);
+}
+
+static void start_read(struct braid_request *req)
+{
+	struct braid_volume *volume = req->volume;
+	struct braid_resource *res = volume->res;
+	const struct braid_config *config;
+	u32 source, left;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	left = config ? config->in_sync & ~req->tried : 0;
+	source = req->targets ?: read_source(req);
+	if (!source) {
+		rcu_read_unlock();
+		if (left) {
+			hold_read(req);
+			return;
+		}
+		req->status = BLK_STS_IOERR;
+		request_end(req);
+		return;
+	}
+	atomic64_set(&req->waiting, source | BRAID_WAIT_SUBMIT);
+	queue_peers(req, source & ~BIT(res->node));
+	rcu_read_unlock();
+	if (source == BIT(res->node)) {
+		if (req->tried)
+			atomic64_inc(&volume->stats.repaired);
+		if (!req->disk)
+			req->disk = braid_disk_get(volume);
+		if (req->disk)
+			submit_local(req);
+		else
+			braid_request_answered(req, res->node, BRAID_STATUS_NO_DISK);
+	} else {
+		atomic64_inc(&volume->stats.remote_reads);
+	}
+	started(req, source & ~BIT(res->node));
+}
+
+/* Internal requests other than flushes and reads: as they are, to @targets. */
+static void start_targets(struct braid_request *req)
+{
+	struct braid_resource *res = req->volume->res;
+	u32 self = BIT(res->node);
+
+	atomic64_set(&req->waiting, req->targets | BRAID_WAIT_SUBMIT);
+	rcu_read_lock();
+	queue_peers(req, req->targets & ~self);
+	rcu_read_unlock();
+	if (req->targets & self) {
+		req->disk = braid_disk_get(req->volume);
+		if (req->disk)
+			submit_local(req);
+		else
+			braid_request_answered(req, res->node, BRAID_STATUS_NO_DISK);
+	}
+	started(req, req->targets & ~self);
+}
+
+void braid_request_start(struct braid_request *req)
+{
+	switch (req->type) {
+	case BRAID_MSG_FLUSH:
+		start_flush(req);
+		break;
+	case BRAID_MSG_READ:
+		start_read(req);
+		break;
+	default:
+		if (req->flags & BRAID_REQ_INTERNAL)
+			start_targets(req);
+		else
+			start_write(req);
+	}
+}
+
+/* Of the application, for the first time or after it was held. */
+static void request_enter(struct braid_request *req)
+{
+	if (enter(req))
+		braid_request_start(req);
+}
+
+void braid_request_restart(struct braid_request *req)
+{
+	request_enter(req);
+}
+
+void braid_restart_work(struct work_struct *work)
+{
+	struct braid_volume *volume = container_of(work, struct braid_volume, restart_work);
+	struct braid_request *req, *next;
+	LIST_HEAD(restart);
+
+	spin_lock_irq(&volume->restart_lock);
+	list_splice_init(&volume->restart, &restart);
+	spin_unlock_irq(&volume->restart_lock);
+	list_for_each_entry_safe(req, next, &restart, list) {
+		list_del_init(&req->list);
+		if (req->flags & BRAID_REQ_READ_OK) {
+			read_end(req);
+			continue;
+		}
+		req->flags &= ~BRAID_REQ_SPAN;
+		if (req->flags & BRAID_REQ_INTERNAL) {
+			braid_request_start(req);
+			continue;
+		}
+		/* It has been let in once, but what held it up may have taken long. */
+		in_flight_put(volume->res);
+		request_enter(req);
+	}
+}
+
+static void execute_done(struct braid_request *req)
+{
+	complete(req->private);
+}
+
+int braid_request_execute(struct braid_request *req)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+
+	req->done = execute_done;
+	req->private = &done;
+	braid_request_start(req);
+	wait_for_completion(&done);
+	return blk_status_to_errno(req->status);
+}
+
+static struct braid_request *request_alloc(struct braid_volume *volume, gfp_t gfp)
+{
+	struct braid_request *req = mempool_alloc(&request_pool, gfp);
+
+	if (!req)
+		return NULL;
+	/* The parts for peers are set up as far as they are used. */
+	memset(req, 0, offsetof(struct braid_request, sends));
+	req->volume = volume;
+	INIT_LIST_HEAD(&req->list);
+	req->started = ktime_get();
+	return req;
+}
+
+struct braid_request *braid_request_internal(struct braid_volume *volume, u8 type, u64 offset,
+					     u32 bytes)
+{
+	struct braid_request *req = request_alloc(volume, GFP_NOIO);
+
+	req->type = type;
+	req->flags = BRAID_REQ_INTERNAL;
+	req->offset = offset;
+	req->bytes = bytes;
+	return req;
+}
+
+static int take_over(struct braid_request *req, struct bio *bio, gfp_t gfp)
+{
+	req->bio = bio;
+	req->offset = (u64)bio->bi_iter.bi_sector << SECTOR_SHIFT;
+	req->bytes = bio->bi_iter.bi_size;
+	if (bio->bi_opf & REQ_PREFLUSH)
+		req->flags |= BRAID_REQ_PREFLUSH;
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		req->type = BRAID_MSG_READ;
+		req->flags &= ~BRAID_REQ_PREFLUSH;
+		return 0;
+	case REQ_OP_WRITE:
+		if (!req->bytes)
+			break;
+		req->flags |= BRAID_REQ_WRITE | (bio->bi_opf & REQ_FUA ? BRAID_REQ_FUA : 0);
+		req->payload = braid_payload_alloc(req->bytes, gfp);
+		if (!req->payload)
+			return -EAGAIN;
+		bio_copy_data(req->payload, bio);
+		req->type = BRAID_MSG_WRITE;
+		break;
+	case REQ_OP_DISCARD:
+		req->flags |= BRAID_REQ_UNMAP;
+		fallthrough;
+	case REQ_OP_WRITE_ZEROES:
+		if (!(bio->bi_opf & REQ_NOUNMAP))
+			req->flags |= BRAID_REQ_UNMAP;
+		req->flags |= BRAID_REQ_WRITE |
+			      (bio->bi_opf & REQ_FUA ? BRAID_REQ_POSTFLUSH : 0);
+		req->type = BRAID_MSG_ZEROES;
+		break;
+	case REQ_OP_FLUSH:
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (!(req->flags & BRAID_REQ_WRITE) || req->flags & BRAID_REQ_PREFLUSH) {
+		req->type = BRAID_MSG_FLUSH;
+		if (!(req->flags & BRAID_REQ_WRITE))
+			req->flags &= ~BRAID_REQ_PREFLUSH;
+	}
+	return 0;
+}
+
+static void count(struct braid_volume *volume, const struct braid_request *req)
+{
+	if (req->type == BRAID_MSG_READ) {
+		atomic64_inc(&volume->stats.reads);
+		atomic64_add(req->bytes, &volume->stats.read_bytes);
+	} else if (req->flags & BRAID_REQ_WRITE) {
+		atomic64_inc(&volume->stats.writes);
+		atomic64_add(req->bytes, &volume->stats.written_bytes);
+	} else {
+		atomic64_inc(&volume->stats.flushes);
+	}
+}
+
+static void submit_one(struct braid_volume *volume, struct bio *bio)
+{
+	gfp_t gfp = bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO;
+	struct braid_request *req;
+	int err;
+
+	req = request_alloc(volume, gfp);
+	if (!req) {
+		bio_wouldblock_error(bio);
+		return;
+	}
+	err = take_over(req, bio, gfp);
+	if (err) {
+		braid_request_free(req);
+		if (err == -EAGAIN) {
+			bio_wouldblock_error(bio);
+			return;
+		}
+		bio->bi_status = errno_to_blk_status(err);
+		bio_endio(bio);
+		return;
+	}
+	braid_volume_get(volume);
+	count(volume, req);
+	request_enter(req);
+}
+
+/* A request lies within one region, and its payload in one message. */
+static u32 largest(const struct bio *bio)
+{
+	u32 bytes = BRAID_REGION_SIZE -
+		    (u32)(((u64)bio->bi_iter.bi_sector << SECTOR_SHIFT) & (BRAID_REGION_SIZE - 1));
+
+	return bio_op(bio) == REQ_OP_WRITE || bio_op(bio) == REQ_OP_READ ?
+		min(bytes, BRAID_PAYLOAD_MAX) : bytes;
+}
+
+void braid_request_submit(struct braid_volume *volume, struct bio *bio)
+{
+	bio = bio_split_to_limits(bio);
+	while (bio && bio->bi_iter.bi_size > largest(bio)) {
+		struct bio *part;
+
+		if (bio->bi_opf & REQ_NOWAIT) {
+			bio_wouldblock_error(bio);
+			return;
+		}
+		part = bio_split(bio, largest(bio) >> SECTOR_SHIFT, GFP_NOIO, &bios);
+		bio_chain(part, bio);
+		submit_one(volume, part);
+	}
+	if (bio)
+		submit_one(volume, bio);
+}
+
+void braid_request_end_held(struct braid_request *req, blk_status_t status)
+{
+	atomic_inc(&req->volume->res->in_flight);
+	req->status = status;
+	request_end(req);
+}
+
+void braid_request_fill(struct braid_request *req, struct braid_header *header,
+			struct braid_data *data)
+{
+	struct braid_volume *volume = req->volume;
+	const struct braid_config *config;
+
+	header->type = req->type;
+	header->volume = (u16)volume->number;
+	header->flags = 0;
+	if (req->flags & BRAID_REQ_FUA && req->type == BRAID_MSG_WRITE)
+		header->flags |= BRAID_MF_FUA;
+	if (req->flags & BRAID_REQ_RESYNC)
+		header->flags |= BRAID_MF_RESYNC;
+	if (req->flags & BRAID_REQ_UNMAP && req->type == BRAID_MSG_ZEROES)
+		header->flags |= BRAID_MF_UNMAP;
+	header->length = BRAID_DATA_BYTES + (req->type == BRAID_MSG_WRITE ? req->bytes : 0);
+	rcu_read_lock();
+	config = braid_config(volume->res);
+	data->epoch = config ? config->epoch : 0;
+	data->id = config ? config->id : 0;
+	rcu_read_unlock();
+	data->generation = req->generation;
+	data->stable = READ_ONCE(volume->stable);
+	data->offset = req->offset;
+	data->bytes = req->bytes;
+	data->crc = 0;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _BRAID_RESOURCE_H
+#define _BRAID_RESOURCE_H
+
+#include "core/messages.h"
+#include "core/ondisk.h"
+#include "uapi/linux/braid.h"
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+struct braid_netns;
+struct braid_peer;
+
+/**
+ * struct braid_adopted - a configuration, as readers under RCU see it
+ * @c: its values; never change
+ * @rcu: frees it
+ */
+struct braid_adopted {
+	struct braid_config c;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct braid_resource - a resource on this node
+ * @list: in the namespace's list; under the namespace's lock
+ * @netns: where it lives
+ * @refs: the list's, each peer's, each volume's, each work's
+ * @name: of the resource
+ * @node: this node's id
+ * @lock: orders control: held by netlink handlers and works for a moment, never while one of
+ *	them waits for I/O or a peer, and never taken on the path of I/O
+ * @volumes: by number; changes under @lock, read under RCU
+ * @peers: by node id; as @volumes
+ * @wq: for what may wait; WQ_MEM_RECLAIM, as I/O may depend on it
+ * @config: adopted last, or NULL; changes in the adopt work only, read under RCU
+ * @next: to be adopted; under @lock
+ * @adopt_work: adopts @next
+ * @adopting: I/O of peers is refused, since a configuration is being adopted
+ * @peer_io: requests of peers under way, for adoption to wait for (R2a)
+ * @wait: woken when @peer_io reaches 0, or a grant ends
+ * @state_lock: guards what follows, up to @instance
+ * @service: whether I/O is served; read without the lock on the I/O path
+ * @serve_epoch: the epoch that userland told to serve, after reconciliation; 0 is none
+ * @reference: whose replica counts in reconciliation
+ * @reconciling: it has begun and not ended
+ * @draining: demotion waits for I/O to end
+ * @failing: all I/O fails until demoted (force, policy, or all replicas lost)
+ * @done_epoch: epoch in which this node was the writer and irrevocably stopped
+ * @grant_until: end of the last lease granted to @grant_writer, CLOCK_BOOTTIME ns
+ * @grant_writer: node that holds it
+ * @held_since: when service became held, CLOCK_BOOTTIME ns
+ * @reason: why service is what it is
+ * @instance: of this node's replicas
+ * @held: requests that wait for service; under @held_lock
+ * @in_flight: requests of the application under way, held ones not included
+ * @release_work: starts or fails the held requests
+ * @sequence: of the last event
+ * @policy: what happens to I/O that cannot complete
+ * @dead: being taken down
+ */
+struct braid_resource {
+	struct list_head list;
+	struct braid_netns *netns;
+	refcount_t refs;
+	char name[BRAID_NAME_MAX + 1];
+	u32 node;
+	struct mutex lock;
+	struct xarray volumes;
+	struct braid_peer __rcu *peers[BRAID_MAX_NODES];
+	struct workqueue_struct *wq;
+
+	struct braid_adopted __rcu *config;
+	struct braid_adopted *next;
+	struct work_struct adopt_work;
+	bool adopting;
+	atomic_t peer_io;
+	wait_queue_head_t wait;
+
+	spinlock_t state_lock;
+	u32 service;
+	u32 linked;			/* not in sync, but they get all new writes */
+	u64 writer_instance;		/* of the writer, at the last adoption */
+	u64 serve_epoch;
+	u32 reference;
+	bool reconciling;
+	bool draining;
+	bool failing;
+	u64 done_epoch;
+	u64 grant_until;
+	u32 grant_writer;
+	u64 held_since;
+	const char *reason;
+	u64 instance;
+	struct braid_stamp last;
+
+	spinlock_t held_lock;
+	struct list_head held;
+	atomic64_t held_count;
+	atomic_t in_flight;
+	struct work_struct release_work;
+	struct work_struct demote_work;
+	struct work_struct reconcile_work;
+	struct work_struct destroy_work;
+
+	atomic64_t sequence;
+	atomic64_t state_stamp;
+	u32 lease_ms;
+	u32 timeout_ms;
+	u32 policy;
+	bool dead;
+};
+
+struct braid_resource *braid_resource_new(struct braid_netns *netns, const char *name, u32 node);
+/* A linked replica counts in each write from now on, or no more. Process context. */
+void braid_link(struct braid_resource *res, u32 node, bool on);
+struct braid_resource *braid_resource_find(struct braid_netns *netns, const char *name);
+void braid_resource_put(struct braid_resource *res);
+void braid_resource_destroy(struct braid_resource *res);
+extern struct workqueue_struct *braid_wq;
+bool braid_resource_open(struct braid_resource *res);
+int braid_resource_init(void);
+void braid_resource_exit(void);
+
+/* config.c: what may be done under the adopted configuration */
+int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
+			 bool new_lineage);
+int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference);
+int braid_config_demote(struct braid_resource *res, bool force);
+/* Ends all works of the configuration and forgets it; nothing starts one any more. */
+void braid_config_flush(struct braid_resource *res);
+void braid_config_init(struct braid_resource *res);
+void braid_config_restore(struct braid_resource *res, const struct braid_superblock *sb);
+void braid_service_update(struct braid_resource *res);
+void braid_service_fail(struct braid_resource *res, const char *reason);
+bool braid_lease_valid(struct braid_resource *res);
+u32 braid_lease_grant(struct braid_resource *res, u32 node, const struct braid_ping *ping);
+/* Members that a write has to complete on. Under rcu_read_lock(). */
+u32 braid_required(const struct braid_resource *res, const struct braid_config *config);
+/* Diskful members whose dirty maps are kept. Under rcu_read_lock(). */
+u32 braid_absent(const struct braid_resource *res, const struct braid_config *config);
+
+static inline const struct braid_config *braid_config(const struct braid_resource *res)
+{
+	const struct braid_adopted *adopted = rcu_dereference(res->config);
+
+	return adopted ? &adopted->c : NULL;
+}
+
+static inline bool braid_is_serving(const struct braid_resource *res)
+{
+	u32 service = READ_ONCE(res->service);
+
+	return service == BRAID_SERVICE_SERVING || service == BRAID_SERVICE_HELD;
+}
+
+/* Whether this node is the writer and its writes count, those of reconciliation included. */
+static inline bool braid_is_writer(const struct braid_resource *res)
+{
+	u32 service = READ_ONCE(res->service);
+
+	return service >= BRAID_SERVICE_RECONCILING && service <= BRAID_SERVICE_DRAINING;
+}
+
+#define braid_info(res, fmt, ...) pr_info("%s: " fmt, (res)->name, ##__VA_ARGS__)
+#define braid_warn(res, fmt, ...) pr_warn_ratelimited("%s: " fmt, (res)->name, ##__VA_ARGS__)
+
+#endif /* _BRAID_RESOURCE_H */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A stream: one socket to a peer. A thread receives; whoever has something to send sends it.
+ */
+#ifndef _BRAID_STREAM_H
+#define _BRAID_STREAM_H
+
+#include "core/messages.h"
+#include "peer.h"
+
+#include <linux/net.h>
+
+/**
+ * struct braid_out - a message that waits to be sent on a stream
+ * @done: called once in process context, sent or not
+ */
+struct braid_out {
+	struct list_head list;
+	struct braid_header header;
+	u8 body[BRAID_BODY_MAX];
+	struct bio_vec *vecs;	/* payload of @payload bytes, or NULL */
+	u32 vec_count;
+	u32 payload;
+	void (*done)(struct braid_out *out);
+};
+
+/**
+ * struct braid_stream - a socket to a peer
+ * @peer: holds a reference
+ * @refs: of the thread, the peer's table, each incoming request
+ * @send_lock: held by whoever sends
+ * @out_lock: guards @out
+ * @out: messages that are not requests of ours
+ * @tags: which send has a tag; under the peer's lock. A tag of NULL is free unless in @orphans
+ * @orphans: tags whose request is gone but whose reply has not come
+ * @credit: tags left that the peer granted
+ * @credit_bytes: payload left that the peer granted
+ * @frame, @vecs: what is being sent of @current_out or @current_send; under @send_lock
+ */
+struct braid_stream {
+	struct braid_peer *peer;
+	refcount_t refs;
+	struct socket *sock;
+	struct task_struct *task;
+	u64 session;
+	bool tls;
+	bool crc;
+	bool greeted;
+	bool failed;
+	bool out_closed;		/* under @out_lock */
+	u32 number;
+	const char *cause;
+
+	struct mutex send_lock;
+	spinlock_t out_lock;
+	struct list_head out;
+	struct work_struct send_work;
+
+	u8 frame[BRAID_HEADER_BYTES + BRAID_BODY_MAX];
+	u32 frame_length, frame_sent;
+	struct bio_vec *vecs;
+	u32 vec_count, vec_offset, vec_sent, vec_bytes;
+	struct braid_out *current_out;
+	struct braid_send *current_send;
+
+	struct braid_send **tags;
+	unsigned long *tags_used;
+	u32 window;
+	u32 credit;
+	u32 credit_bytes;
+	u32 next_tag;
+	u32 *tag_bytes;
+
+	atomic64_t heard;
+	u64 heard_seen;
+	u32 silent_ms;
+};
+
+/*
+ * Takes over a socket that braid_stream_check() accepted, with its reference if it succeeds. Under
+ * the resource's lock.
+ */
+int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64 session, bool crc);
+void braid_stream_get(struct braid_stream *stream);
+void braid_stream_put(struct braid_stream *stream);
+/* Ends it; the thread does the rest. Any process context. */
+void braid_stream_shutdown(struct braid_stream *stream);
+/* Queues a message. Any context; a work sends it. */
+void braid_stream_queue(struct braid_stream *stream, struct braid_out *out);
+/* Sends what may be sent without waiting for the socket. Process context. */
+void braid_stream_pump(struct braid_stream *stream, bool may_block);
+int braid_stream_check(struct socket *sock, const struct net *net, bool *tls, const char **why);
+/* A simple message with a body only. May sleep unless @gfp says otherwise. */
+void braid_stream_message(struct braid_stream *stream, u8 type, u32 volume, const void *value,
+			  gfp_t gfp);
+/* Receives exactly @bytes. The stream's thread. */
+int braid_stream_receive(struct braid_stream *stream, void *to, u32 bytes);
+/* Into vectors, from @offset of the first on. */
+int braid_stream_receive_vecs(struct braid_stream *stream, struct bio_vec *vecs, u32 count,
+			      u32 offset, u32 bytes);
+int braid_stream_skip(struct braid_stream *stream, u32 bytes);
+u32 braid_vecs_crc(const struct bio_vec *vecs, u32 offset, u32 bytes);
+int braid_stream_init(void);
+void braid_stream_exit(void);
+/* Under the peer's lock: the tag of an answered or orphaned send is free again. */
+void braid_stream_free_tag(struct braid_stream *stream, u32 tag);
+
+#endif /* _BRAID_STREAM_H */

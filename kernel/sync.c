@@ -1,0 +1,920 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Making replicas equal, on the writer: the resync of one that was away, while it receives all
+ * new writes, and the reconciliation before serving. Each range is locked like a write while it
+ * is copied (S1).
+ */
+#include "sync.h"
+#include "dirty.h"
+#include "disk.h"
+#include "event.h"
+#include "volume.h"
+
+#include <crypto/blake2s.h>
+#include <linux/slab.h>
+
+/* One copy. Several are under way at once. */
+#define COPY_BYTES	(256u << 10)
+#define DEPTH_MAX	16
+/* Copied ranges whose bits wait for the target's flush. */
+#define BATCH		512
+
+struct sync_range {
+	u32 region, offset, bytes;
+};
+
+/**
+ * struct range_lock - keeps writes of the application out of a range
+ */
+struct range_lock {
+	struct braid_volume *volume;
+	struct braid_touch touch;
+	struct braid_span span;
+	struct braid_wait wait;
+	struct braid_disk *disk;
+	struct completion done;
+	u64 generation;
+};
+
+static void lock_wait_done(struct braid_wait *wait)
+{
+	complete(&container_of(wait, struct range_lock, wait)->done);
+}
+
+static void lock_retry(struct braid_touch *touch)
+{
+	complete(&container_of(touch, struct range_lock, touch)->done);
+}
+
+static void lock_ready(struct braid_touch *touch, int error)
+{
+	complete(&container_of(touch, struct range_lock, touch)->done);
+}
+
+static bool over(struct braid_resource *res)
+{
+	return READ_ONCE(res->failing) || READ_ONCE(res->dead) || !braid_is_writer(res);
+}
+
+static int lock_range(struct range_lock *lock, struct braid_volume *volume, u64 offset, u32 bytes)
+{
+	enum braid_begin begun;
+
+	memset(lock, 0, sizeof(*lock));
+	lock->volume = volume;
+	init_completion(&lock->done);
+	lock->touch.ready = lock_ready;
+	lock->touch.retry = lock_retry;
+	lock->wait.done = lock_wait_done;
+	for (;;) {
+		if (over(volume->res))
+			return -ECANCELED;
+		lock->generation = braid_generation_get(volume);
+		lock->disk = braid_disk_get(volume);
+		begun = braid_region_begin(volume, &lock->touch, &lock->span, &lock->wait, offset,
+					   bytes, lock->generation, lock->disk, 0);
+		if (begun == BRAID_BEGIN_LOGGING) {
+			braid_log_kick(lock->disk);
+			wait_for_completion(&lock->done);
+		}
+		if (begun == BRAID_BEGIN_READY || begun == BRAID_BEGIN_LOGGING)
+			return 0;
+		if (lock->disk)
+			braid_disk_put(lock->disk);
+		braid_generation_put(volume, lock->generation);
+		wait_for_completion(&lock->done);
+		reinit_completion(&lock->done);
+	}
+}
+
+static void unlock_range(struct range_lock *lock)
+{
+	braid_region_end(lock->volume, &lock->touch, &lock->span);
+	if (lock->disk)
+		braid_disk_put(lock->disk);
+	braid_generation_put(lock->volume, lock->generation);
+}
+
+/* ---- parts of a copy ---- */
+
+void braid_payload_hash(struct bio *payload, u32 at, u32 bytes, u8 hash[BRAID_HASH_BYTES])
+{
+	struct bio_vec *vecs = payload->bi_io_vec + at / PAGE_SIZE;
+	u32 offset = at % PAGE_SIZE;
+	struct blake2s_state state;
+
+	blake2s_init(&state, BRAID_HASH_BYTES);
+	for (; bytes; vecs++) {
+		u32 part = min(bytes, vecs->bv_len - offset);
+		void *from = bvec_kmap_local(vecs);
+
+		blake2s_update(&state, from + offset, part);
+		kunmap_local(from);
+		bytes -= part;
+		offset = 0;
+	}
+	blake2s_final(&state, hash);
+}
+
+static bool payload_is_zero(struct bio *payload)
+{
+	struct bvec_iter_all all;
+	struct bio_vec *vec;
+
+	bio_for_each_segment_all(vec, payload, all) {
+		void *from = bvec_kmap_local(vec);
+		bool zero = !memchr_inv(from, 0, vec->bv_len);
+
+		kunmap_local(from);
+		if (!zero)
+			return false;
+	}
+	return true;
+}
+
+/* One request to some nodes, to its end. Frees it, but for its payload where @payload is given. */
+static int execute(struct braid_volume *volume, u8 type, u64 offset, u32 bytes, u32 targets,
+		   u64 generation, struct bio *payload)
+{
+	struct braid_request *req = braid_request_internal(volume, type, offset, bytes);
+	int err;
+
+	req->flags |= BRAID_REQ_RESYNC | BRAID_REQ_LOCAL_ONLY;
+	if (type == BRAID_MSG_ZEROES)
+		req->flags |= BRAID_REQ_UNMAP;
+	req->targets = targets;
+	req->generation = generation;
+	req->payload = payload;
+	err = braid_request_execute(req);
+	req->payload = NULL;
+	braid_request_free(req);
+	return err;
+}
+
+/* A node that may be read from: this one if it can, otherwise a peer. */
+static int find_source(struct braid_volume *volume, u32 except)
+{
+	struct braid_resource *res = volume->res;
+	const struct braid_config *config;
+	struct braid_disk *disk;
+	int source = -ENODATA;
+	u32 node;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	for (node = 0; config && node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer = rcu_dereference(res->peers[node]);
+
+		if (node != except && config->in_sync >> node & 1 && peer &&
+		    READ_ONCE(peer->ready))
+			source = node;
+	}
+	if (config && config->in_sync >> res->node & 1 && except != res->node) {
+		disk = braid_disk_get(volume);
+		if (disk) {
+			source = res->node;
+			braid_disk_put(disk);
+		}
+	}
+	rcu_read_unlock();
+	return source;
+}
+
+/* The target's hashes of a range into @hashes. */
+static int fetch_hashes(struct braid_volume *volume, u32 node, u64 offset, u32 bytes, u8 *hashes)
+{
+	u32 want = DIV_ROUND_UP(bytes, BRAID_CSUM_BYTES) * BRAID_HASH_BYTES;
+	struct braid_request *req;
+	int err;
+
+	req = braid_request_internal(volume, BRAID_MSG_CSUM, offset, bytes);
+	req->flags |= BRAID_REQ_RESYNC;
+	req->targets = BIT(node);
+	req->answer = hashes;
+	req->answer_size = want;
+	err = braid_request_execute(req);
+	if (!err && req->answer_length != want)
+		err = -EPROTO;
+	braid_request_free(req);
+	return err;
+}
+
+static bool equal(struct bio *payload, u32 bytes, const u8 *hashes)
+{
+	u8 hash[BRAID_HASH_BYTES];
+	u32 at;
+
+	for (at = 0; at < bytes; at += BRAID_CSUM_BYTES, hashes += BRAID_HASH_BYTES) {
+		braid_payload_hash(payload, at, min(BRAID_CSUM_BYTES, bytes - at), hash);
+		if (memcmp(hash, hashes, sizeof(hash)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Makes a range of @targets equal to @source's, under a lock of the caller. @same: they may be
+ * equal; counts the bytes that were.
+ */
+static int copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 offset,
+		       u32 bytes, u64 generation, atomic64_t *same)
+{
+	u8 hashes[DIV_ROUND_UP(COPY_BYTES, BRAID_CSUM_BYTES) * BRAID_HASH_BYTES];
+	u32 self = volume->res->node, node;
+	struct bio *payload;
+	bool zero;
+	int err;
+
+	payload = braid_payload_alloc(bytes, GFP_NOIO);
+	err = execute(volume, BRAID_MSG_READ, offset, bytes, BIT(source), 0, payload);
+	zero = !err && payload_is_zero(payload);
+	for (node = 0; node < BRAID_MAX_NODES && !err; node++) {
+		if (!(targets >> node & 1))
+			continue;
+		if (same && node != self) {
+			err = fetch_hashes(volume, node, offset, bytes, hashes);
+			if (err)
+				break;
+			if (equal(payload, bytes, hashes)) {
+				atomic64_add(bytes, same);
+				continue;
+			}
+		}
+		err = execute(volume, zero ? BRAID_MSG_ZEROES : BRAID_MSG_WRITE, offset, bytes,
+			      BIT(node), generation, zero ? NULL : payload);
+	}
+	braid_payload_free(payload);
+	return err;
+}
+
+/* ---- marks ---- */
+
+static int merge_marks(struct braid_dirty *map, const u8 *entries, u32 bytes)
+{
+	struct braid_bits bits;
+	u32 region, state;
+	const u8 *from;
+
+	if (bytes % BRAID_MARK_BYTES)
+		return -EPROTO;
+	for (; bytes; entries += BRAID_MARK_BYTES, bytes -= BRAID_MARK_BYTES) {
+		if (!braid_mark_decode(entries, &region, &state, &from))
+			return -EPROTO;
+		if (state == BRAID_REGION_ALL) {
+			braid_dirty_mark_all(map, region);
+		} else {
+			memcpy(bits.bytes, from, sizeof(bits.bytes));
+			braid_dirty_mark_bits(map, region, &bits);
+		}
+	}
+	return 0;
+}
+
+/* MARKS of a peer, or what it says that @about lacks. -ERANGE: the peer does not know. */
+static int fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about,
+		       struct braid_dirty *map)
+{
+	u8 *entries = kvmalloc(BRAID_MARKS_MAX * BRAID_MARK_BYTES, GFP_KERNEL);
+	bool more = true;
+	u64 from = 0;
+	int err = 0;
+
+	if (!entries)
+		return -ENOMEM;
+	while (more && !err) {
+		struct braid_request *req = braid_request_internal(volume, type, from, about);
+
+		req->flags |= BRAID_REQ_RESYNC;
+		req->targets = BIT(node);
+		req->answer = entries;
+		req->answer_size = BRAID_MARKS_MAX * BRAID_MARK_BYTES;
+		err = braid_request_execute(req);
+		if (!err)
+			err = merge_marks(map, entries, req->answer_length);
+		more = req->answer_more;
+		if (!err && more && req->answer_next <= from)
+			err = -EPROTO;
+		from = req->answer_next;
+		braid_request_free(req);
+	}
+	kvfree(entries);
+	return err;
+}
+
+/* Marks of this node's own replica. */
+static int own_marks(struct braid_volume *volume, struct braid_dirty *map)
+{
+	struct braid_disk *disk = braid_disk_get(volume);
+	u32 region, state, from = 0;
+	struct braid_bits bits;
+	struct braid_dirty *own;
+	int found = 1;
+
+	if (!disk)
+		return 0;
+	mutex_lock(&disk->meta_lock);
+	own = rcu_dereference_protected(disk->dirty[volume->res->node],
+					lockdep_is_held(&disk->meta_lock));
+	while (own && (found = braid_dirty_next(own, from, &region, &state, &bits)) > 0) {
+		if (state == BRAID_REGION_ALL)
+			braid_dirty_mark_all(map, region);
+		else
+			braid_dirty_mark_bits(map, region, &bits);
+		from = region + 1;
+	}
+	mutex_unlock(&disk->meta_lock);
+	for (from = 0;; from = region + 1) {
+		memset(&bits, 0, sizeof(bits));
+		if (!braid_regions_next_unstable(volume, from, &region, &bits))
+			break;
+		braid_dirty_mark_bits(map, region, &bits);
+	}
+	braid_disk_put(disk);
+	return found < 0 ? found : 0;
+}
+
+/* The next range of a map from @at on, at most COPY_BYTES. 1, 0 at the end, or an error. */
+static int next_range(struct braid_dirty *map, u64 size, u64 *at, struct sync_range *range)
+{
+	u32 from = (u32)(*at >> BRAID_REGION_SHIFT);
+	u32 block = (*at & (BRAID_REGION_SIZE - 1)) >> BRAID_BLOCK_SHIFT;
+	u32 first, count, state;
+	struct braid_bits bits;
+	int found;
+
+	for (;; from++, block = 0) {
+		u64 end;
+
+		found = braid_dirty_next(map, from, &range->region, &state, &bits);
+		if (found <= 0)
+			return found;
+		if (range->region != from)
+			block = 0;
+		from = range->region;
+		if (!braid_bits_next(&bits, block, &first, &count))
+			continue;
+		range->offset = first << BRAID_BLOCK_SHIFT;
+		range->bytes = min(count << BRAID_BLOCK_SHIFT, COPY_BYTES);
+		*at = ((u64)from << BRAID_REGION_SHIFT) + range->offset;
+		if (*at >= size)
+			return 0;
+		end = min(*at + range->bytes, size);
+		range->bytes = end - *at;
+		*at = end;
+		return 1;
+	}
+}
+
+/* ---- reconciliation ---- */
+
+static int settle(struct braid_volume *volume, u32 node)
+{
+	struct braid_disk *disk;
+	int err;
+
+	if (node != volume->res->node)
+		return execute(volume, BRAID_MSG_SETTLED, 0, 0, BIT(node), 0, NULL);
+	disk = braid_disk_get(volume);
+	if (!disk)
+		return -ENODEV;
+	err = braid_disk_settle(disk);
+	braid_disk_put(disk);
+	return err;
+}
+
+static int reconcile_range(struct braid_volume *volume, u32 reference, u32 others,
+			   const struct sync_range *range)
+{
+	u64 offset = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset;
+	struct range_lock lock;
+	atomic64_t same;
+	int err;
+
+	atomic64_set(&same, 0);
+	err = lock_range(&lock, volume, offset, range->bytes);
+	if (err)
+		return err;
+	err = copy_locked(volume, reference, others, offset, range->bytes, lock.generation, &same);
+	unlock_range(&lock);
+	return err;
+}
+
+static int reconcile_volume(struct braid_volume *volume, u32 reference, u32 in_sync)
+{
+	u32 others = in_sync & ~BIT(reference), node;
+	struct braid_request *flush;
+	struct braid_dirty *map;
+	struct sync_range range;
+	u64 at = 0;
+	int err = 0;
+
+	if (others) {
+		map = braid_dirty_alone(volume->size);
+		if (!map)
+			return -ENOMEM;
+		for (node = 0; node < BRAID_MAX_NODES && !err; node++) {
+			if (!(in_sync >> node & 1))
+				continue;
+			err = node == volume->res->node ? own_marks(volume, map) :
+				fetch_marks(volume, node, BRAID_MSG_MARKS, 0, map);
+		}
+		while (!err && (err = next_range(map, volume->size, &at, &range)) > 0)
+			err = reconcile_range(volume, reference, others, &range);
+		braid_dirty_free(map);
+		if (err)
+			return err;
+	}
+	flush = braid_request_internal(volume, BRAID_MSG_FLUSH, 0, 0);
+	flush->flags |= BRAID_REQ_RESYNC;
+	flush->targets = in_sync;
+	err = braid_request_execute(flush);
+	braid_request_free(flush);
+	for (node = 0; node < BRAID_MAX_NODES && !err; node++)
+		if (in_sync >> node & 1)
+			err = settle(volume, node);
+	return err;
+}
+
+int braid_reconcile(struct braid_resource *res, u32 reference)
+{
+	const struct braid_config *config;
+	struct braid_volume *volume;
+	unsigned long number;
+	u32 in_sync;
+	int err = 0;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	in_sync = config ? config->in_sync : 0;
+	rcu_read_unlock();
+	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
+		err = reconcile_volume(volume, reference, in_sync);
+		braid_volume_put(volume);
+	}
+	return err;
+}
+
+/* ---- resync ---- */
+
+static void set_state(struct braid_sync *sync, u32 state, const char *cause)
+{
+	struct braid_resource *res = sync->peer->res;
+	u32 old = sync->state;
+
+	lockdep_assert_held(&res->lock);
+	if (old == state)
+		return;
+	sync->state = state;
+	braid_info(res, "peer %u: resync %s -> %s (%s)\n", sync->peer->node,
+		   braid_sync_names[old], braid_sync_names[state], cause);
+	braid_event_simple(res, BRAID_EVENT_KIND_SYNC, .node = sync->peer->node,
+			   .old = braid_sync_names[old], .new = braid_sync_names[state],
+			   .cause = cause);
+}
+
+static void enter_state(struct braid_sync *sync, u32 state, const char *cause)
+{
+	mutex_lock(&sync->peer->res->lock);
+	if (!sync->stop)
+		set_state(sync, state, cause);
+	mutex_unlock(&sync->peer->res->lock);
+}
+
+/**
+ * struct copy - a range that is being copied
+ */
+struct copy {
+	struct work_struct work;
+	struct braid_sync *sync;
+	struct braid_volume *volume;
+	struct sync_range range;
+};
+
+/* More at once while it does not take longer; fewer when others have to wait for us. */
+static void adapt(struct braid_sync *sync, u64 ns)
+{
+	u64 best = READ_ONCE(sync->best_ns);
+
+	if (!best || ns < best)
+		WRITE_ONCE(sync->best_ns, ns);
+	else
+		WRITE_ONCE(sync->best_ns, best + best / 256);
+	if (ns > 4 * best * max(sync->depth, 1u) / 2 && sync->depth > 1)
+		sync->depth--;
+	else if (sync->depth < DEPTH_MAX)
+		sync->depth++;
+}
+
+static void copy_work(struct work_struct *work)
+{
+	struct copy *copy = container_of(work, struct copy, work);
+	struct braid_sync *sync = copy->sync;
+	struct sync_range *range = &copy->range;
+	u64 offset = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset;
+	ktime_t start = ktime_get();
+	struct range_lock lock;
+	int source, err;
+
+	err = lock_range(&lock, copy->volume, offset, range->bytes);
+	if (!err) {
+		source = find_source(copy->volume, sync->peer->node);
+		err = source < 0 ? source :
+			copy_locked(copy->volume, source, BIT(sync->peer->node), offset,
+				    range->bytes, lock.generation,
+				    sync->mode & BRAID_SYNC_COMPARE ? &sync->same : NULL);
+		unlock_range(&lock);
+	}
+	if (err)
+		atomic_cmpxchg(&sync->error, 0, err);
+	adapt(sync, ktime_to_ns(ktime_sub(ktime_get(), start)));
+	kfree(copy);
+	atomic_dec(&sync->copies);
+	wake_up_all(&sync->wait);
+}
+
+static bool ends(struct braid_sync *sync)
+{
+	return READ_ONCE(sync->stop) || atomic_read(&sync->error) || over(sync->peer->res);
+}
+
+/* Keeps to the upper bound, if there is one. */
+static void throttle(struct braid_sync *sync, u32 bytes)
+{
+	u64 rate = READ_ONCE(sync->max_rate);
+
+	if (!rate)
+		return;
+	sync->waits_for = "the upper bound of its rate";
+	wait_event_timeout(sync->wait, ends(sync),
+			   max_t(u64, div64_u64((u64)bytes * HZ, rate), 1));
+}
+
+static void measure(struct braid_sync *sync, u64 left)
+{
+	ktime_t now = ktime_get();
+	u64 ms = ktime_ms_delta(now, sync->rate_since);
+
+	sync->left = left;
+	if (ms < 1000)
+		return;
+	sync->rate = sync->rate_left > left ? div64_u64((sync->rate_left - left) * 1000, ms) : 0;
+	sync->rate_left = left;
+	sync->rate_since = now;
+}
+
+static void wait_copies(struct braid_sync *sync, u32 limit)
+{
+	sync->waits_for = "copies under way";
+	wait_event(sync->wait, (u32)atomic_read(&sync->copies) < limit);
+}
+
+/* Copies a batch of ranges, flushes the target, and only then takes them as clean (R6c). */
+static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
+		      struct braid_dirty *map, struct sync_range *batch, u64 *at)
+{
+	u32 count = 0, i;
+	int found = 0;
+
+	while (count < BATCH && !ends(sync)) {
+		struct copy *copy;
+
+		if (READ_ONCE(sync->paused)) {
+			sync->waits_for = "sync-resume";
+			wait_event(sync->wait, !READ_ONCE(sync->paused) || ends(sync));
+			continue;
+		}
+		found = next_range(map, volume->size, at, &batch[count]);
+		if (found <= 0)
+			break;
+		wait_copies(sync, READ_ONCE(sync->depth));
+		throttle(sync, batch[count].bytes);
+		copy = kmalloc(sizeof(*copy), GFP_KERNEL | __GFP_NOFAIL);
+		copy->sync = sync;
+		copy->volume = volume;
+		copy->range = batch[count++];
+		INIT_WORK(&copy->work, copy_work);
+		atomic_inc(&sync->copies);
+		queue_work(volume->res->wq, &copy->work);
+	}
+	wait_copies(sync, 1);
+	if (ends(sync))
+		return atomic_read(&sync->error) ?: -ECANCELED;
+	if (found < 0)
+		return found;
+	if (!count)
+		return 0;
+	sync->waits_for = "the target's flush";
+	found = execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL);
+	if (found)
+		return found;
+	for (i = 0; i < count; i++)
+		braid_dirty_clear(map, batch[i].region, batch[i].offset,
+				  ((u64)batch[i].region << BRAID_REGION_SHIFT) + batch[i].offset +
+				  batch[i].bytes >= volume->size ?
+				  BRAID_REGION_SIZE - batch[i].offset : batch[i].bytes);
+	measure(sync, map->dirty_bytes);
+	return count;
+}
+
+/* The map to work on: the disk's own, or one for a node without a disk. */
+static struct braid_dirty *work_map(struct braid_sync *sync, struct braid_volume *volume,
+				    struct braid_disk *disk, bool *full)
+{
+	u32 node = sync->peer->node;
+	const struct braid_stamp none = {};
+	struct braid_dirty *map;
+
+	*full = sync->mode & BRAID_SYNC_FULL;
+	if (!disk)
+		return braid_dirty_alone(volume->size);
+	mutex_lock(&disk->meta_lock);
+	*full |= !braid_dirty_matches(disk, node);
+	map = braid_dirty_make(disk, node, &none);
+	mutex_unlock(&disk->meta_lock);
+	return map;
+}
+
+/* Adds to the map what this node cannot know by itself. */
+static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bool own_disk,
+			bool full, struct braid_dirty *map)
+{
+	u32 i;
+	int err, source;
+
+	if (!full && !own_disk) {
+		/* Writes that the source may not have seen yet have to end before it is asked. */
+		braid_generation_close(volume);
+		flush_work(&volume->stable_work);
+		source = find_source(volume, sync->peer->node);
+		err = source < 0 ? source :
+			fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->peer->node, map);
+		full = err;
+	}
+	if (full)
+		for (i = 0; i < map->regions; i++)
+			braid_dirty_mark_all(map, i);
+	return fetch_marks(volume, sync->peer->node, BRAID_MSG_MARKS, 0, map);
+}
+
+static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
+{
+	struct sync_range *batch = kvmalloc_array(BATCH, sizeof(*batch), GFP_KERNEL);
+	struct braid_disk *disk = braid_disk_get(volume);
+	struct braid_dirty *map;
+	bool full;
+	u64 at = 0;
+	int err;
+
+	map = batch ? work_map(sync, volume, disk, &full) : NULL;
+	err = map ? 0 : -ENOSPC;
+	if (!err) {
+		sync->waits_for = "the target's marks";
+		err = complete_map(sync, volume, disk, full, map);
+	}
+	if (!err) {
+		sync->total += min(map->dirty_bytes, volume->size);
+		sync->rate_left = map->dirty_bytes;
+		sync->rate_since = ktime_get();
+		measure(sync, map->dirty_bytes);
+		enter_state(sync, BRAID_SYNC_STATE_RUNNING, "the ranges to copy are known");
+	}
+	while (!err) {
+		int copied = copy_batch(sync, volume, map, batch, &at);
+
+		if (copied < 0)
+			err = copied;
+		else if (!copied && !at)
+			break;
+		else if (!copied)
+			at = 0;
+		if (disk && copied > 0 && braid_dirty_persist_all(disk))
+			err = -EIO;
+	}
+	if (!disk)
+		braid_dirty_free(map);
+	if (disk)
+		braid_disk_put(disk);
+	kvfree(batch);
+	return err;
+}
+
+/* Marks for a target that is linked no more what it may have lost: all that is not stable. */
+static void unlink_target(struct braid_resource *res, u32 node)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	braid_link(res, node, false);
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
+		struct braid_disk *disk = braid_disk_get(volume);
+
+		if (disk) {
+			braid_regions_fold(volume, disk, BIT(node), false);
+			braid_disk_put(disk);
+		}
+		braid_volume_put(volume);
+	}
+}
+
+static void sync_end(struct braid_sync *sync, int err)
+{
+	struct braid_peer *peer = sync->peer;
+	struct braid_resource *res = peer->res;
+
+	if (err) {
+		unlink_target(res, peer->node);
+		braid_peer_cancel(peer, BRAID_STATUS_OK);
+	}
+	mutex_lock(&res->lock);
+	sync->running = false;
+	sync->waits_for = NULL;
+	if (err)
+		set_state(sync, BRAID_SYNC_STATE_NONE, sync->stop ? "stopped" : "it failed");
+	else if (sync->state != BRAID_SYNC_STATE_NONE)
+		set_state(sync, BRAID_SYNC_STATE_DONE, "the target is equal");
+	mutex_unlock(&res->lock);
+	braid_peer_announce(peer);
+	wake_up_all(&sync->wait);
+	braid_peer_put(peer);
+}
+
+static void sync_work(struct work_struct *work)
+{
+	struct braid_sync *sync = container_of(work, struct braid_sync, work);
+	struct braid_resource *res = sync->peer->res;
+	struct braid_volume *volume;
+	unsigned long number;
+	int err = 0;
+
+	braid_link(res, sync->peer->node, true);
+	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
+		err = sync_volume(sync, volume);
+		braid_volume_put(volume);
+	}
+	if (!err)
+		enter_state(sync, BRAID_SYNC_STATE_FLUSHING, "all is copied");
+	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
+		err = execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL) ?:
+			settle(volume, sync->peer->node);
+		braid_volume_put(volume);
+	}
+	if (!err && ends(sync))
+		err = -ECANCELED;
+	sync_end(sync, err);
+}
+
+int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate)
+{
+	struct braid_resource *res = peer->res;
+	const struct braid_config *config;
+	struct braid_sync *sync = peer->sync;
+	int err = 0;
+
+	lockdep_assert_held(&res->lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	if (!braid_is_serving(res))
+		err = -EPERM;
+	else if (config->in_sync >> peer->node & 1)
+		err = -EALREADY;
+	else if (!(config->diskful >> peer->node & 1))
+		err = -ENODEV;
+	else if (!READ_ONCE(peer->ready) || !(peer->remote.flags & BRAID_STATE_DISKFUL))
+		err = -ENOTCONN;
+	rcu_read_unlock();
+	if (err)
+		return err;
+	if (!sync) {
+		sync = kzalloc(sizeof(*sync), GFP_KERNEL);
+		if (!sync)
+			return -ENOMEM;
+		sync->peer = peer;
+		init_waitqueue_head(&sync->wait);
+		INIT_WORK(&sync->work, sync_work);
+		peer->sync = sync;
+	}
+	if (sync->state != BRAID_SYNC_STATE_NONE || sync->running)
+		return -EBUSY;
+	sync->mode = mode;
+	sync->max_rate = max_rate;
+	sync->stop = false;
+	sync->paused = false;
+	sync->running = true;
+	sync->total = 0;
+	sync->left = 0;
+	sync->rate = 0;
+	sync->depth = 2;
+	sync->best_ns = 0;
+	atomic64_set(&sync->same, 0);
+	atomic_set(&sync->error, 0);
+	sync->instance = peer->remote.instance;
+	set_state(sync, BRAID_SYNC_STATE_LINKING, "requested");
+	braid_peer_get(peer);
+	queue_work(res->wq, &sync->work);
+	return 0;
+}
+
+int braid_sync_pause(struct braid_peer *peer, bool pause)
+{
+	struct braid_sync *sync = peer->sync;
+
+	lockdep_assert_held(&peer->res->lock);
+	if (!sync || sync->state != (pause ? BRAID_SYNC_STATE_RUNNING : BRAID_SYNC_STATE_PAUSED))
+		return -EINVAL;
+	WRITE_ONCE(sync->paused, pause);
+	set_state(sync, pause ? BRAID_SYNC_STATE_PAUSED : BRAID_SYNC_STATE_RUNNING, "requested");
+	wake_up_all(&sync->wait);
+	return 0;
+}
+
+int braid_sync_join(struct braid_peer *peer)
+{
+	struct braid_sync *sync = peer->sync;
+
+	lockdep_assert_held(&peer->res->lock);
+	if (!sync || (sync->state != BRAID_SYNC_STATE_DONE &&
+		      sync->state != BRAID_SYNC_STATE_JOINING))
+		return -EAGAIN;
+	set_state(sync, BRAID_SYNC_STATE_JOINING, "requested");
+	return 0;
+}
+
+static void abort_sync(struct braid_peer *peer, struct braid_sync *sync, const char *cause)
+{
+	struct braid_resource *res = peer->res;
+	bool running;
+
+	mutex_lock(&res->lock);
+	sync->stop = true;
+	running = sync->running;
+	if (!running)
+		set_state(sync, BRAID_SYNC_STATE_NONE, cause);
+	mutex_unlock(&res->lock);
+	wake_up_all(&sync->wait);
+	unlink_target(res, peer->node);
+	braid_peer_cancel(peer, BRAID_STATUS_OK);
+}
+
+int braid_sync_stop(struct braid_peer *peer)
+{
+	struct braid_sync *sync;
+	u32 state;
+
+	mutex_lock(&peer->res->lock);
+	sync = peer->sync;
+	state = sync ? sync->state : BRAID_SYNC_STATE_NONE;
+	mutex_unlock(&peer->res->lock);
+	if (state == BRAID_SYNC_STATE_NONE)
+		return -EALREADY;
+	/* A proposed join may be chosen yet: only a later configuration ends it (R6b). */
+	if (state == BRAID_SYNC_STATE_JOINING)
+		return -EBUSY;
+	abort_sync(peer, sync, "requested");
+	return 0;
+}
+
+void braid_sync_check(struct braid_peer *peer)
+{
+	struct braid_resource *res = peer->res;
+	const struct braid_config *config;
+	struct braid_sync *sync;
+	bool in_sync, same;
+
+	mutex_lock(&res->lock);
+	sync = peer->sync;
+	if (!sync || sync->state == BRAID_SYNC_STATE_NONE) {
+		mutex_unlock(&res->lock);
+		return;
+	}
+	rcu_read_lock();
+	config = braid_config(res);
+	in_sync = config && config->in_sync >> peer->node & 1;
+	rcu_read_unlock();
+	same = peer->known && peer->remote.instance == sync->instance &&
+	       braid_is_writer(res);
+	if (in_sync) {
+		sync->stop = true;
+		set_state(sync, BRAID_SYNC_STATE_NONE, "it is in sync");
+	}
+	if (sync->state == BRAID_SYNC_STATE_JOINING && braid_is_writer(res))
+		same = true;
+	mutex_unlock(&res->lock);
+	if (!in_sync && !same)
+		abort_sync(peer, sync, "the target is away, or another one");
+}
+
+/* The peer is dead: nothing of it is started again. */
+void braid_sync_free(struct braid_peer *peer)
+{
+	struct braid_sync *sync = peer->sync;
+
+	if (!sync)
+		return;
+	WRITE_ONCE(sync->stop, true);
+	wake_up_all(&sync->wait);
+	braid_peer_cancel(peer, BRAID_STATUS_IO);
+	wait_event(sync->wait, !READ_ONCE(sync->running));
+	cancel_work_sync(&sync->work);
+	peer->sync = NULL;
+	kfree(sync);
+}

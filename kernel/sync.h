@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _BRAID_SYNC_H
+#define _BRAID_SYNC_H
+
+#include "peer.h"
+
+/* What braid_sync_start() does. */
+#define BRAID_SYNC_FULL		1u
+#define BRAID_SYNC_COMPARE	2u
+
+/**
+ * struct braid_sync - a resync of one peer's replicas, on the writer
+ * @work: does it
+ * @mode: BRAID_SYNC_*
+ * @state: enum braid_sync_state; under the resource's lock
+ * @instance: of the target; another one is another replica
+ * @max_rate: bytes per second, or 0
+ * @stop: it has to end
+ * @paused: by request
+ * @total, @left, @same: bytes to look at in all, still to look at, found equal
+ * @waits_for: what it waits for now, for people
+ * @wait: woken when @stop or @paused changes, or a copy has ended
+ * @copies: under way
+ * @depth: how many there may be
+ */
+struct braid_sync {
+	struct braid_peer *peer;
+	struct work_struct work;
+	u32 mode;
+	u32 state;
+	u64 instance;
+	u64 max_rate;
+	bool running;
+	bool stop;
+	bool paused;
+	u64 total, left;
+	atomic64_t same;
+	u64 rate, rate_left;
+	ktime_t rate_since;
+	const char *waits_for;
+	wait_queue_head_t wait;
+	atomic_t copies;
+	atomic_t error;
+	u32 depth;
+	u64 best_ns;
+};
+
+/* Under the resource's lock. */
+int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate);
+int braid_sync_pause(struct braid_peer *peer, bool pause);
+int braid_sync_join(struct braid_peer *peer);
+/* Not under it. */
+int braid_sync_stop(struct braid_peer *peer);
+/* Something about the peer changed: what goes on with it may have to end. Process context. */
+void braid_sync_check(struct braid_peer *peer);
+void braid_sync_free(struct braid_peer *peer);
+/* R5: makes all members of in_sync equal to @reference. Process context; may sleep for long. */
+int braid_reconcile(struct braid_resource *res, u32 reference);
+/* A hash of bytes of a payload. */
+void braid_payload_hash(struct bio *payload, u32 at, u32 bytes, u8 hash[BRAID_HASH_BYTES]);
+
+#endif /* _BRAID_SYNC_H */

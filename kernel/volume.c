@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "volume.h"
+#include "disk.h"
+#include "event.h"
+#include "object_log.h"
+#include "region.h"
+#include "request.h"
+
+#include <linux/module.h>
+#include <linux/slab.h>
+
+/* Regions that may be active at once. Fewer than the log has slots, whatever its size. */
+#define ACTIVE_REGIONS	1008
+
+static int major;
+
+static int volume_open(struct braid_volume *volume, bool write)
+{
+	struct braid_resource *res = volume->res;
+	bool may;
+
+	spin_lock(&volume->open_lock);
+	volume->opens++;
+	spin_unlock(&volume->open_lock);
+	/* Demotion sets @draining first and counts then. */
+	smp_mb();
+	may = braid_is_serving(res) && !READ_ONCE(res->draining) && !READ_ONCE(volume->dying);
+	if (may)
+		return 0;
+	spin_lock(&volume->open_lock);
+	volume->opens--;
+	spin_unlock(&volume->open_lock);
+	return write ? -EROFS : -EMEDIUMTYPE;
+}
+
+static void volume_release(struct braid_volume *volume)
+{
+	spin_lock(&volume->open_lock);
+	volume->opens--;
+	spin_unlock(&volume->open_lock);
+}
+
+COMPAT_BDEV_OPS(volume_open, volume_release)
+
+static void volume_submit(struct bio *bio)
+{
+	braid_request_submit(bio->bi_bdev->bd_disk->private_data, bio);
+}
+
+static void volume_free_disk(struct gendisk *gendisk)
+{
+	braid_volume_put(gendisk->private_data);
+}
+
+static const struct block_device_operations volume_ops = {
+	.owner = THIS_MODULE,
+	.open = compat_open,
+	.release = compat_release,
+	.submit_bio = volume_submit,
+	.free_disk = volume_free_disk,
+};
+
+void braid_volume_get(struct braid_volume *volume)
+{
+	refcount_inc(&volume->refs);
+}
+
+void braid_volume_put(struct braid_volume *volume)
+{
+	if (!refcount_dec_and_test(&volume->refs))
+		return;
+	braid_log_destroyed("volume", "%u", volume->minor);
+	/* Also from the end of I/O, where neither this nor the resource's end may sleep. */
+	queue_work(braid_wq, &volume->free_work);
+}
+
+static void free_work(struct work_struct *work)
+{
+	struct braid_volume *volume = container_of(work, struct braid_volume, free_work);
+	struct braid_resource *res = volume->res;
+
+	braid_regions_free(volume->regions);
+	kfree(volume);
+	braid_resource_put(res);
+}
+
+struct braid_volume *braid_volume_find(struct braid_resource *res, u32 number)
+{
+	struct braid_volume *volume;
+
+	rcu_read_lock();
+	volume = xa_load(&res->volumes, number);
+	if (volume && !refcount_inc_not_zero(&volume->refs))
+		volume = NULL;
+	rcu_read_unlock();
+	return volume;
+}
+
+struct braid_volume *braid_volume_next(struct braid_resource *res, unsigned long *number)
+{
+	struct braid_volume *volume;
+
+	rcu_read_lock();
+	volume = xa_find(&res->volumes, number, ULONG_MAX, XA_PRESENT);
+	while (volume && !refcount_inc_not_zero(&volume->refs))
+		volume = xa_find_after(&res->volumes, number, ULONG_MAX, XA_PRESENT);
+	rcu_read_unlock();
+	return volume;
+}
+
+static void stack(struct queue_limits *limits, const struct braid_volume_state *state)
+{
+	limits->physical_block_size = max(limits->physical_block_size,
+					  clamp(state->physical_block_size, 512u, 65536u));
+	limits->discard_granularity = max(limits->discard_granularity,
+					  clamp(state->discard_granularity, 512u, 1u << 30));
+}
+
+static u64 smallest(u64 a, u64 b)
+{
+	return a ? min(a, b) : b;
+}
+
+void braid_volume_limits(struct braid_volume *volume, bool grow)
+{
+	struct queue_limits limits = { .physical_block_size = 512, .discard_granularity = 4096 };
+	struct braid_disk *disk;
+	u64 size = 0;
+	u32 node;
+
+	lockdep_assert_held(&volume->res->lock);
+	disk = rcu_dereference_protected(volume->disk, lockdep_is_held(&volume->res->lock));
+	if (disk) {
+		struct braid_volume_state own = {
+			.physical_block_size = bdev_physical_block_size(disk->data),
+			.discard_granularity = bdev_discard_granularity(disk->data),
+		};
+
+		stack(&limits, &own);
+		size = disk->sb.data_bytes;
+		volume->block_size = disk->sb.block_size;
+	}
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		const struct braid_remote *remote = &volume->remote[node];
+
+		if (!remote->known || !(remote->state.flags & BRAID_VOLUME_ATTACHED))
+			continue;
+		stack(&limits, &remote->state);
+		size = smallest(size, remote->state.size);
+		if (!volume->block_size)
+			volume->block_size = remote->state.block_size;
+	}
+	/* What holds data does not shrink. */
+	if (size && (!volume->size || grow ||
+		     (size < volume->size && !braid_is_writer(volume->res))))
+		volume->size = size;
+	limits.logical_block_size = volume->block_size ?: 512;
+	limits.physical_block_size = roundup_pow_of_two(max(limits.physical_block_size,
+							    limits.logical_block_size));
+	limits.io_min = limits.physical_block_size;
+	limits.max_hw_sectors = BRAID_PAYLOAD_MAX >> SECTOR_SHIFT;
+	limits.max_discard_sectors = BRAID_REGION_SIZE >> SECTOR_SHIFT;
+	limits.max_write_zeroes_sectors = BRAID_REGION_SIZE >> SECTOR_SHIFT;
+	limits.discard_granularity = roundup_pow_of_two(limits.discard_granularity);
+	if (compat_set_limits(volume->gendisk, &limits))
+		braid_warn(volume->res, "volume %u: limits not accepted\n", volume->number);
+	set_capacity_and_notify(volume->gendisk, volume->size >> SECTOR_SHIFT);
+}
+
+static void remove_work(struct work_struct *work)
+{
+	struct braid_volume *volume = container_of(work, struct braid_volume, remove_work);
+
+	braid_volume_remove(volume);
+}
+
+int braid_volume_new(struct braid_resource *res, u32 number, u32 minor)
+{
+	struct braid_volume *volume = kzalloc(sizeof(*volume), GFP_KERNEL);
+	struct gendisk *gendisk;
+	int err = -ENOMEM;
+
+	lockdep_assert_held(&res->lock);
+	if (!volume)
+		return err;
+	refcount_set(&volume->refs, 2);	/* the table's and the device's */
+	volume->number = number;
+	volume->minor = minor;
+	volume->generation = 1;
+	spin_lock_init(&volume->generation_lock);
+	spin_lock_init(&volume->restart_lock);
+	spin_lock_init(&volume->open_lock);
+	INIT_LIST_HEAD(&volume->restart);
+	INIT_LIST_HEAD(&volume->stuck);
+	INIT_WORK(&volume->stable_work, braid_stable_work);
+	INIT_WORK(&volume->restart_work, braid_restart_work);
+	INIT_WORK(&volume->remove_work, remove_work);
+	INIT_WORK(&volume->free_work, free_work);
+	INIT_DELAYED_WORK(&volume->close_work, braid_close_work);
+	volume->res = res;
+	volume->regions = braid_regions_new(volume, ACTIVE_REGIONS);
+	if (!volume->regions)
+		goto err_free;
+	gendisk = compat_alloc_disk();
+	if (IS_ERR(gendisk)) {
+		err = PTR_ERR(gendisk);
+		goto err_regions;
+	}
+	volume->gendisk = gendisk;
+	gendisk->major = major;
+	gendisk->first_minor = minor;
+	gendisk->minors = 1;
+	gendisk->flags = GENHD_FL_NO_PART;
+	gendisk->fops = &volume_ops;
+	gendisk->private_data = volume;
+	snprintf(gendisk->disk_name, sizeof(gendisk->disk_name), "braid%u", minor);
+	err = xa_insert(&res->volumes, number, volume, GFP_KERNEL);
+	if (err)
+		goto err_disk;
+	refcount_inc(&res->refs);
+	err = add_disk(gendisk);
+	if (err)
+		goto err_insert;
+	braid_volume_limits(volume, false);
+	braid_log_created("volume", "%u", minor);
+	return 0;
+
+err_insert:
+	xa_erase(&res->volumes, number);
+	synchronize_rcu();
+	braid_resource_put(res);
+err_disk:
+	/* Not one that was added: nobody else knows the volume yet. */
+	gendisk->fops = NULL;
+	put_disk(gendisk);
+err_regions:
+	braid_regions_free(volume->regions);
+err_free:
+	kfree(volume);
+	return err;
+}
+
+void braid_volume_del(struct braid_volume *volume)
+{
+	lockdep_assert_held(&volume->res->lock);
+	WRITE_ONCE(volume->dying, true);
+	queue_work(braid_wq, &volume->remove_work);
+}
+
+/* Order: no new I/O, then the end of what is under way, then the disk. */
+void braid_volume_remove(struct braid_volume *volume)
+{
+	struct braid_resource *res = volume->res;
+
+	WRITE_ONCE(volume->dying, true);
+	if (READ_ONCE(res->dead))
+		blk_mark_disk_dead(volume->gendisk);
+	del_gendisk(volume->gendisk);
+	cancel_delayed_work_sync(&volume->close_work);
+	braid_disk_detach_now(volume, true);
+	mutex_lock(&res->lock);
+	xa_erase(&res->volumes, volume->number);
+	mutex_unlock(&res->lock);
+	synchronize_rcu();
+	cancel_delayed_work_sync(&volume->close_work);
+	cancel_work_sync(&volume->stable_work);
+	put_disk(volume->gendisk);
+	braid_volume_put(volume);
+}
+
+int braid_volume_init(void)
+{
+	major = register_blkdev(0, "braid");
+	return major < 0 ? major : 0;
+}
+
+void braid_volume_exit(void)
+{
+	unregister_blkdev(major, "braid");
+}

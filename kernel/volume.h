@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _BRAID_VOLUME_H
+#define _BRAID_VOLUME_H
+
+#include "resource.h"
+#include "stats.h"
+
+#include <linux/blkdev.h>
+
+struct braid_disk;
+struct braid_regions;
+
+/**
+ * struct braid_remote - a peer's disk for a volume, as the peer announced it
+ */
+struct braid_remote {
+	struct braid_volume_state state;
+	bool known;
+};
+
+/**
+ * struct braid_volume - a volume on this node, and its block device
+ * @res: its resource; holds a reference
+ * @refs: of the resource's table, the block device, each work
+ * @number: within the resource
+ * @minor: of the device
+ * @gendisk: the device
+ * @size: in bytes; under the resource's lock, 0 until a disk or a peer told
+ * @block_size: logical, in bytes
+ * @disk: attached, or NULL; changes under the resource's lock, read under RCU, kept by its own
+ *	references
+ * @disk_state: enum braid_disk_state
+ * @regions: active regions
+ * @remote: the peers' disks; under the resource's lock
+ * @generation_lock: guards the three below and @generation_writes
+ * @generation: that new writes belong to
+ * @closing: one that is closed and not stable, or 0
+ * @stable: last stable generation; on other nodes than the writer what it announced
+ * @generation_writes: writes under way, by lowest bit of their generation
+ * @written: something was written in @generation
+ * @wedged: a write ended without being on all replicas: nothing becomes stable before the next
+ *	reconciliation (R5b)
+ * @opens: under @open_lock
+ */
+struct braid_volume {
+	struct braid_resource *res;
+	refcount_t refs;
+	u32 number;
+	u32 minor;
+	struct gendisk *gendisk;
+	u64 size;
+	u32 block_size;
+	struct braid_disk __rcu *disk;
+	u32 disk_state;
+	struct braid_regions *regions;
+	struct braid_remote remote[BRAID_MAX_NODES];
+
+	spinlock_t generation_lock;
+	u64 generation;
+	u64 closing;
+	u64 stable;
+	u32 generation_writes[2];
+	bool written;
+	bool wedged;
+	struct work_struct stable_work;
+	struct delayed_work close_work;
+	struct work_struct restart_work;
+	spinlock_t restart_lock;
+	struct list_head restart;
+	struct list_head stuck;		/* requests whose local part failed; under restart_lock */
+	struct work_struct remove_work;
+	struct work_struct free_work;
+	bool dying;
+
+	spinlock_t open_lock;
+	u32 opens;
+
+	struct braid_stats stats;
+};
+
+int braid_volume_new(struct braid_resource *res, u32 number, u32 minor);
+void braid_volume_get(struct braid_volume *volume);
+void braid_volume_put(struct braid_volume *volume);
+/* Takes a volume down, in its own time. Under the resource's lock. */
+void braid_volume_del(struct braid_volume *volume);
+/* Sleeps until it is down. */
+void braid_volume_remove(struct braid_volume *volume);
+/* The first volume with a number from @number on, with a reference; NULL at the end. */
+struct braid_volume *braid_volume_next(struct braid_resource *res, unsigned long *number);
+/* Recomputes size and limits from all replicas. Under the resource's lock. */
+void braid_volume_limits(struct braid_volume *volume, bool grow);
+struct braid_volume *braid_volume_find(struct braid_resource *res, u32 number);
+int braid_volume_init(void);
+void braid_volume_exit(void);
+
+#endif /* _BRAID_VOLUME_H */
