@@ -442,6 +442,25 @@ static int disk_clean(struct braid_disk *disk)
 	return err;
 }
 
+static void unlink_holder(struct braid_disk *disk)
+{
+	lockdep_assert_held(&disk->volume->res->lock);
+	if (disk->linked)
+		bd_unlink_disk_holder(disk->data, disk->volume->gendisk);
+	disk->linked = false;
+}
+
+void braid_disk_unlink(struct braid_volume *volume)
+{
+	struct braid_disk *disk;
+
+	mutex_lock(&volume->res->lock);
+	disk = rcu_dereference_protected(volume->disk, lockdep_is_held(&volume->res->lock));
+	if (disk)
+		unlink_holder(disk);
+	mutex_unlock(&volume->res->lock);
+}
+
 /* Sleeps until I/O of the disk has ended. */
 void braid_disk_detach_now(struct braid_volume *volume, bool clean)
 {
@@ -471,9 +490,8 @@ void braid_disk_detach_now(struct braid_volume *volume, bool clean)
 	mutex_unlock(&res->lock);
 	synchronize_rcu();
 	braid_regions_reset_log(volume);
-	if (disk->linked)
-		bd_unlink_disk_holder(disk->data, volume->gendisk);
 	mutex_lock(&res->lock);
+	unlink_holder(disk);
 	new_instance(res);
 	set_state(volume, BRAID_DISK_STATE_DISKLESS, cause, 0);
 	mutex_unlock(&res->lock);

@@ -80,6 +80,8 @@ void braid_disk_fail(struct braid_disk *disk, const char *cause);
 /* A reference for I/O, or NULL if there is no usable disk. Any context. */
 struct braid_disk *braid_disk_get(struct braid_volume *volume);
 void braid_disk_put(struct braid_disk *disk);
+/* The device is about to be deleted: it is no holder of the disk any more. */
+void braid_disk_unlink(struct braid_volume *volume);
 /* Sleeps until the disk is gone; detaching has begun before. */
 void braid_disk_detach_now(struct braid_volume *volume, bool clean);
 

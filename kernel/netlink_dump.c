@@ -207,7 +207,7 @@ static int put_peer(struct sk_buff *msg, struct braid_peer *peer)
 	if (nla_put_string(msg, BRAID_A_PEER_NAME, res->name) ||
 	    nla_put_u32(msg, BRAID_A_PEER_NODE_ID, peer->node) ||
 	    nla_put_u32(msg, BRAID_A_PEER_LINK_STATE, peer->state) ||
-	    braid_put_u64(msg, BRAID_A_PEER_SESSION, peer->session) ||
+	    (peer->session && braid_put_u64(msg, BRAID_A_PEER_SESSION, peer->session)) ||
 	    nla_put_u32(msg, BRAID_A_PEER_STREAMS, peer->stream_count) ||
 	    nla_put_u32(msg, BRAID_A_PEER_LEASE_MS, lease_left_ms(peer)) ||
 	    put_sync(msg, peer->sync))

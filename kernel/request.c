@@ -195,6 +195,7 @@ void braid_generation_reset(struct braid_volume *volume)
 	volume->generation = 1;
 	volume->stable = 0;
 	volume->closing = 0;
+	volume->told = 0;
 	volume->written = false;
 	volume->wedged = false;
 	spin_unlock_irq(&volume->generation_lock);
@@ -233,38 +234,69 @@ static void tell_stable(struct braid_volume *volume, u64 stable)
 			braid_peer_stable(res, node, volume, stable);
 }
 
+/* A flush that began when no write of the closed generation was under way has ended everywhere. */
+static void generation_flushed(struct braid_volume *volume, u64 closing, bool ok)
+{
+	unsigned long irq;
+
+	spin_lock_irqsave(&volume->generation_lock, irq);
+	if (volume->closing == closing) {
+		if (ok && !volume->wedged)
+			volume->stable = closing;
+		volume->closing = 0;
+	}
+	spin_unlock_irqrestore(&volume->generation_lock, irq);
+}
+
 /* All writes of the closed generation have ended: flush everywhere, then it is stable. */
 static void make_stable(struct braid_volume *volume, u64 closing)
 {
-	struct braid_request *req;
-	bool ok;
+	struct braid_request *req = braid_request_internal(volume, BRAID_MSG_FLUSH, 0, 0);
+	int err = braid_request_execute(req);
 
-	req = braid_request_internal(volume, BRAID_MSG_FLUSH, 0, 0);
-	ok = !braid_request_execute(req);
 	braid_request_free(req);
+	generation_flushed(volume, closing, !err);
+}
+
+/*
+ * A flush of the application makes the generation stable that it finds complete. What it closes
+ * with that is for its end to open again; 0 is nothing.
+ */
+static u64 close_for_flush(struct braid_volume *volume)
+{
+	u64 closing = 0;
+
 	spin_lock_irq(&volume->generation_lock);
-	ok = ok && !volume->wedged && volume->closing == closing;
-	if (ok)
-		volume->stable = closing;
-	if (volume->closing == closing)
-		volume->closing = 0;
+	if (!volume->closing && volume->written && !volume->wedged &&
+	    !volume->generation_writes[volume->generation & 1]) {
+		closing = volume->generation++;
+		volume->closing = closing;
+		volume->written = volume->generation_writes[volume->generation & 1];
+		volume->flushing = closing;
+	}
 	spin_unlock_irq(&volume->generation_lock);
-	if (ok)
-		tell_stable(volume, closing);
+	return closing;
 }
 
 void braid_stable_work(struct work_struct *work)
 {
 	struct braid_volume *volume = container_of(work, struct braid_volume, stable_work);
-	u64 closing;
-	bool ended;
+	u64 closing, stable;
+	bool ended, tell;
 
 	spin_lock_irq(&volume->generation_lock);
 	closing = volume->closing;
-	ended = closing && !volume->generation_writes[closing & 1];
+	ended = closing && closing != volume->flushing && !volume->generation_writes[closing & 1];
 	spin_unlock_irq(&volume->generation_lock);
 	if (ended && braid_is_writer(volume->res))
 		make_stable(volume, closing);
+	spin_lock_irq(&volume->generation_lock);
+	stable = volume->stable;
+	tell = volume->told < stable;
+	volume->told = stable;
+	spin_unlock_irq(&volume->generation_lock);
+	if (tell && braid_is_writer(volume->res))
+		tell_stable(volume, stable);
 	persist_and_retry(volume);
 	if (braid_regions_pressed(volume))
 		braid_generation_close(volume);
@@ -396,6 +428,11 @@ static void write_end(struct braid_request *req)
 
 static void flush_end(struct braid_request *req)
 {
+	if (req->generation) {
+		generation_flushed(req->volume, req->generation, !req->status);
+		req->generation = 0;
+		queue_work(req->volume->res->wq, &req->volume->stable_work);
+	}
 	if (req->flags & BRAID_REQ_PREFLUSH && !req->status) {
 		req->flags &= ~BRAID_REQ_PREFLUSH;
 		if (req->flags & BRAID_REQ_WRITE) {
@@ -760,6 +797,8 @@ static void start_flush(struct braid_request *req)
 	const struct braid_config *config;
 	u32 self = BIT(res->node), required, node;
 
+	if (!(req->flags & BRAID_REQ_INTERNAL))
+		req->generation = close_for_flush(volume);
 	rcu_read_lock();
 	config = braid_config(res);
 	required = config ? braid_required(res, config) : 0;

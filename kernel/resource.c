@@ -33,11 +33,7 @@ static void free_work(struct work_struct *work)
 
 	destroy_workqueue(res->wq);
 	xa_destroy(&res->volumes);
-	mutex_lock(&res->netns->lock);
-	list_del(&res->list);
 	braid_log_destroyed("resource", "%p", res);
-	wake_up_all(&res->netns->gone);
-	mutex_unlock(&res->netns->lock);
 	kfree_rcu_mightsleep(res);
 	module_put(THIS_MODULE);
 }
@@ -50,10 +46,14 @@ void braid_resource_put(struct braid_resource *res)
 	queue_work(braid_wq, &res->destroy_work);
 }
 
-/* Peers first, so that no reply of theirs meets a volume that is going; then volumes. */
+/*
+ * Peers first, so that no reply of theirs meets a volume that is going; then volumes. Memory stays
+ * until the last opener of a device has closed it, which may be later than the namespace's end.
+ */
 static void destroy_work(struct work_struct *work)
 {
 	struct braid_resource *res = container_of(work, struct braid_resource, destroy_work);
+	struct braid_netns *netns = res->netns;
 	struct braid_volume *volume;
 	unsigned long number;
 	u32 node;
@@ -77,6 +77,10 @@ static void destroy_work(struct work_struct *work)
 	}
 	braid_config_flush(res);
 	braid_event_simple(res, BRAID_EVENT_KIND_RESOURCE, .new = "removed", .cause = "requested");
+	mutex_lock(&netns->lock);
+	list_del(&res->list);
+	wake_up_all(&netns->gone);
+	mutex_unlock(&netns->lock);
 	braid_resource_put(res);
 }
 

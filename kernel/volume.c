@@ -255,6 +255,7 @@ void braid_volume_remove(struct braid_volume *volume)
 	WRITE_ONCE(volume->dying, true);
 	if (READ_ONCE(res->dead))
 		blk_mark_disk_dead(volume->gendisk);
+	braid_disk_unlink(volume);
 	del_gendisk(volume->gendisk);
 	cancel_delayed_work_sync(&volume->close_work);
 	braid_disk_detach_now(volume, true);

@@ -32,10 +32,11 @@ struct braid_remote {
  * @disk_state: enum braid_disk_state
  * @regions: active regions
  * @remote: the peers' disks; under the resource's lock
- * @generation_lock: guards the three below and @generation_writes
+ * @generation_lock: guards the four below and @generation_writes
  * @generation: that new writes belong to
  * @closing: one that is closed and not stable, or 0
  * @stable: last stable generation; on other nodes than the writer what it announced
+ * @told: last stable generation that the members were told of
  * @generation_writes: writes under way, by lowest bit of their generation
  * @written: something was written in @generation
  * @wedged: a write ended without being on all replicas: nothing becomes stable before the next
@@ -59,7 +60,9 @@ struct braid_volume {
 	u64 generation;
 	u64 closing;
 	u64 stable;
+	u64 told;
 	u32 generation_writes[2];
+	u64 flushing;			/* a generation that a flush of the application closed */
 	bool written;
 	bool wedged;
 	struct work_struct stable_work;

@@ -47,6 +47,8 @@ class Control:
             return refused.answer()
         except OSError as error:
             return {"error": genl.error_name(error.errno or 0), "message": f"{command}: {error}"}
+        except genl.Malformed as malformed:
+            return {"error": "EBADMSG", "message": f"the module's answer to {command}: {malformed}"}
 
     def family(self) -> genl.Client:
         """Asked for late: the module may be loaded after this program, or again."""
