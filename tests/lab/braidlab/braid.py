@@ -183,7 +183,13 @@ class Node:
     # Inside
 
     def _vanish(self) -> None:
-        """A namespace's processes die with its power; its resource lives in the kernel until told."""
+        """A namespace's processes die with its power; its resource lives in the kernel until told.
+
+        The device stays as long as one of them has it open, so they go first.
+        """
+        self.host.run("kill -s KILL -- -1", check=False)
+        self.control.forget()
+        self.io.forget()
         try:
             self.do("resource-del", force=True)
             self.host.wait_for(self.is_gone, 20, "the resource to go")
