@@ -251,6 +251,7 @@ void braid_service_fail(struct braid_resource *res, const char *reason)
 int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference)
 {
 	const struct braid_config *config;
+	bool start;
 	int err = 0;
 
 	spin_lock(&res->state_lock);
@@ -265,15 +266,18 @@ int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference)
 	else if (res->reconciling || res->failing || res->draining)
 		err = -EBUSY;
 	rcu_read_unlock();
-	if (!err && res->serve_epoch != epoch) {
+	start = !err && res->serve_epoch != epoch;
+	if (start) {
 		res->reconciling = true;
 		res->reference = reference;
-		queue_work(res->wq, &res->reconcile_work);
 	}
 	spin_unlock(&res->state_lock);
-	if (!err)
-		braid_service_update(res);
-	return err;
+	if (!start)
+		return err;
+	/* First the state: the work stops when this node is not the writer. */
+	braid_service_update(res);
+	queue_work(res->wq, &res->reconcile_work);
+	return 0;
 }
 
 static void reconcile_work(struct work_struct *work)
@@ -338,12 +342,8 @@ static void close_generations(struct braid_resource *res)
 	struct braid_volume *volume;
 	unsigned long number;
 
-	each_volume(res, number, volume) {
-		braid_generation_close(volume);
-		flush_work(&volume->stable_work);
-		braid_generation_close(volume);
-		flush_work(&volume->stable_work);
-	}
+	each_volume(res, number, volume)
+		braid_generation_drain(volume);
 }
 
 static void demote_work(struct work_struct *work)
@@ -573,11 +573,6 @@ static void fold_again(struct braid_resource *res, u32 dropped, bool fold)
 	}
 }
 
-static void resend_peer(struct braid_peer *peer)
-{
-	braid_peer_resend(peer);
-}
-
 static void stop_peer_io(struct braid_resource *res)
 {
 	spin_lock(&res->state_lock);
@@ -597,7 +592,6 @@ static void after_adoption(struct braid_resource *res, const struct braid_config
 	WRITE_ONCE(res->linked, res->linked & ~new->in_sync);
 	gone &= ~res->linked;
 	spin_unlock(&res->state_lock);
-	each_peer(res, resend_peer);
 	for (node = 0; node < BRAID_MAX_NODES; node++) {
 		struct braid_peer *peer = braid_peer_find(res, node);
 

@@ -403,14 +403,28 @@ int braid_disk_attach(struct braid_volume *volume, const char *disk, const char 
 	return 0;
 }
 
+int braid_disk_set_inconsistent(struct braid_disk *disk)
+{
+	int err = 0;
+
+	mutex_lock(&disk->meta_lock);
+	if (!(disk->sb.flags & BRAID_SB_INCONSISTENT)) {
+		disk->sb.flags |= BRAID_SB_INCONSISTENT;
+		err = braid_meta_write_super(disk);
+	}
+	mutex_unlock(&disk->meta_lock);
+	return err;
+}
+
 int braid_disk_settle(struct braid_disk *disk)
 {
 	int err = 0;
 
 	mutex_lock(&disk->meta_lock);
-	if (map_of(disk, disk->volume->res->node) || disk->sb.flags & BRAID_SB_SUSPECT) {
+	if (map_of(disk, disk->volume->res->node) ||
+	    disk->sb.flags & (BRAID_SB_SUSPECT | BRAID_SB_INCONSISTENT)) {
 		braid_dirty_drop(disk, disk->volume->res->node);
-		disk->sb.flags &= ~BRAID_SB_SUSPECT;
+		disk->sb.flags &= ~(BRAID_SB_SUSPECT | BRAID_SB_INCONSISTENT);
 		err = braid_meta_write_super(disk);
 	}
 	mutex_unlock(&disk->meta_lock);

@@ -90,6 +90,8 @@ void braid_disk_detach_now(struct braid_volume *volume, bool clean);
  * Process context.
  */
 int braid_disk_settle(struct braid_disk *disk);
+/* Some of it is newer than the rest, until it is settled (P6). Process context. */
+int braid_disk_set_inconsistent(struct braid_disk *disk);
 
 /* metadata.c; process context, may sleep */
 int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 bytes, u32 opf);

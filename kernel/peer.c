@@ -71,15 +71,14 @@ static void enqueue(struct braid_peer *peer, struct braid_send *send)
 	lockdep_assert_held(&peer->lock);
 	send->state = BRAID_SEND_QUEUED;
 	send->parked = !peer->ready;
-	send->resend = false;
+	send->answered = false;
+	send->receiving = false;
 	list_add_tail(&send->list, send->parked ? &peer->parked : &peer->queue);
 }
 
 void braid_peer_queue(struct braid_peer *peer, struct braid_send *send)
 {
 	send->cancel = false;
-	send->answered = false;
-	send->receiving = false;
 	spin_lock(&peer->lock);
 	enqueue(peer, send);
 	spin_unlock(&peer->lock);
@@ -182,6 +181,18 @@ static u32 cancel_status(const struct braid_request *req, u32 status)
 	return status;
 }
 
+static u64 current_epoch(const struct braid_resource *res)
+{
+	const struct braid_config *config;
+	u64 epoch;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	epoch = config ? config->epoch : 0;
+	rcu_read_unlock();
+	return epoch;
+}
+
 /*
  * What a reply means, under the peer's lock. True if the request is to be told, with @status.
  */
@@ -195,7 +206,8 @@ static bool settle(struct braid_peer *peer, struct braid_send *send, u32 *status
 		*status = cancel_status(req, send->cancel_status);
 		return true;
 	}
-	if (send->resend) {
+	/* An answer counts for the configuration that the request was last sent under (R2a). */
+	if (send->epoch != current_epoch(peer->res)) {
 		enqueue(peer, send);
 		return false;
 	}
@@ -344,21 +356,6 @@ void braid_peer_cancel(struct braid_peer *peer, u32 status)
 		list_del_init(&send->list);
 		braid_request_answered(req, peer->node, cancel_status(req, status));
 	}
-}
-
-void braid_peer_resend(struct braid_peer *peer)
-{
-	u32 i, tag;
-
-	spin_lock(&peer->lock);
-	for (i = 0; i < BRAID_STREAMS; i++) {
-		struct braid_stream *stream = peer->streams[i];
-
-		for (tag = 0; stream && tag < stream->window; tag++)
-			if (stream->tags[tag])
-				stream->tags[tag]->resend = true;
-	}
-	spin_unlock(&peer->lock);
 }
 
 /* ---- readiness ---- */
@@ -872,39 +869,38 @@ static void park_tags(struct braid_peer *peer, struct braid_stream *stream)
 	}
 }
 
+/* One stream of a connection never ends alone. */
 void braid_peer_del_stream(struct braid_peer *peer, struct braid_stream *stream, const char *cause)
 {
 	struct braid_resource *res = peer->res;
-	bool last = true;
+	bool last;
 	u32 i;
 
-	/* One stream of a connection never ends alone. */
 	braid_peer_disconnect(peer, stream->session, cause);
+	park_tags(peer, stream);
 	spin_lock(&peer->lock);
+	peer->streams[stream->number] = NULL;
+	last = stream->session == peer->session;
 	for (i = 0; i < BRAID_STREAMS; i++)
-		if (peer->streams[i] && peer->streams[i] != stream &&
-		    peer->streams[i]->session == peer->session)
-			last = false;
-	last = last && stream->session == peer->session;
+		last = last && !(peer->streams[i] && peer->streams[i]->session == peer->session);
 	if (last) {
 		peer->ready = false;
 		peer->known = false;
 		peer->lease_until = 0;
 	}
 	spin_unlock(&peer->lock);
-	park_tags(peer, stream);
 	if (last)
 		set_link(peer, BRAID_LINK_STATE_DISCONNECTED, cause);
 	braid_sync_check(peer);
 	braid_peer_update(peer);
 
+	/* Whoever waits for the streams' end may now go on, and take the peer away. */
 	spin_lock(&peer->lock);
-	peer->streams[stream->number] = NULL;
 	peer->stream_count--;
 	spin_unlock(&peer->lock);
-	braid_stream_put(stream);
 	wake_up_all(&peer->wait);
 	wake_up_all(&res->wait);
+	braid_stream_put(stream);
 }
 
 /* Takes the peer down: sleeps until its streams have ended. */

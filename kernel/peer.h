@@ -90,8 +90,6 @@ void braid_peer_pump(struct braid_peer *peer, bool may_block);
  * is concerned. Process context.
  */
 void braid_peer_cancel(struct braid_peer *peer, u32 status);
-/* The configuration was replaced: all requests are sent again. Process context. */
-void braid_peer_resend(struct braid_peer *peer);
 /* Announces what is stable, if the peer is ready. Process context. */
 void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume, u64 stable);
 /* A socket went into the peer's table or out of it. The stream's thread. */

@@ -26,6 +26,8 @@ struct peer_io {
 	struct braid_touch touch;
 	struct work_struct work;
 	ktime_t started;
+	u32 absent;
+	bool in_sync;
 };
 
 static struct kmem_cache *io_cache;
@@ -294,6 +296,7 @@ static u32 admit(struct peer_io *io, u32 *absent)
 		status = BRAID_STATUS_AHEAD;
 	else
 		*absent = braid_absent(res, config);
+	io->in_sync = config && config->in_sync >> res->node & 1;
 	rcu_read_unlock();
 	if (status != BRAID_STATUS_OK)
 		return status;
@@ -351,6 +354,21 @@ static void begin_write(struct peer_io *io, u32 absent)
 	braid_disk_put(disk);
 }
 
+/* The first write to a replica that is not in sync waits until its metadata says so (P6). */
+static void inconsistent_work(struct work_struct *work)
+{
+	struct peer_io *io = container_of(work, struct peer_io, work);
+	u32 absent = io->absent;
+	int err = braid_disk_set_inconsistent(io->disk);
+
+	if (err) {
+		braid_disk_fail(io->disk, "metadata cannot be written");
+		answer(io, BRAID_STATUS_IO);
+		return;
+	}
+	begin_write(io, absent);
+}
+
 static void later(struct peer_io *io, work_func_t fn)
 {
 	INIT_WORK(&io->work, fn);
@@ -373,7 +391,11 @@ static void begin_io(struct peer_io *io)
 	switch (io->header.type) {
 	case BRAID_MSG_WRITE:
 	case BRAID_MSG_ZEROES:
-		begin_write(io, absent);
+		io->absent = absent;
+		if (!io->in_sync && !(READ_ONCE(io->disk->sb.flags) & BRAID_SB_INCONSISTENT))
+			later(io, inconsistent_work);
+		else
+			begin_write(io, absent);
 		break;
 	case BRAID_MSG_READ:
 		atomic64_inc(&io->volume->stats.peer_reads);

@@ -178,6 +178,25 @@ void braid_generation_close(struct braid_volume *volume)
 		queue_work(volume->res->wq, &volume->stable_work);
 }
 
+static bool drained(struct braid_volume *volume, u64 target)
+{
+	if (READ_ONCE(volume->stable) >= target || READ_ONCE(volume->wedged) ||
+	    READ_ONCE(volume->res->failing) || !braid_is_writer(volume->res))
+		return true;
+	braid_generation_close(volume);
+	return false;
+}
+
+void braid_generation_drain(struct braid_volume *volume)
+{
+	u64 target;
+
+	spin_lock_irq(&volume->generation_lock);
+	target = volume->written ? volume->generation : volume->closing;
+	spin_unlock_irq(&volume->generation_lock);
+	wait_event(volume->res->wait, drained(volume, target));
+}
+
 void braid_close_work(struct work_struct *work)
 {
 	struct braid_volume *volume = container_of(to_delayed_work(work), struct braid_volume,
@@ -246,6 +265,7 @@ static void generation_flushed(struct braid_volume *volume, u64 closing, bool ok
 		volume->closing = 0;
 	}
 	spin_unlock_irqrestore(&volume->generation_lock, irq);
+	wake_up_all(&volume->res->wait);
 }
 
 /* All writes of the closed generation have ended: flush everywhere, then it is stable. */
@@ -751,6 +771,16 @@ static void start_write(struct braid_request *req)
 	generation = braid_generation_get(volume);
 	rcu_read_lock();
 	config = braid_config(res);
+	if (READ_ONCE(res->failing) || !config) {
+		/* Whoever fails I/O waits for this section to end before it takes the parts of peers. */
+		rcu_read_unlock();
+		if (disk)
+			braid_disk_put(disk);
+		braid_generation_put(volume, generation);
+		req->status = BLK_STS_IOERR;
+		request_end(req);
+		return;
+	}
 	required = braid_required(res, config);
 	absent = braid_absent(res, config);
 	if (!(required & self) && disk) {
@@ -801,9 +831,13 @@ static void start_flush(struct braid_request *req)
 		req->generation = close_for_flush(volume);
 	rcu_read_lock();
 	config = braid_config(res);
-	required = config ? braid_required(res, config) : 0;
-	if (req->flags & BRAID_REQ_INTERNAL && req->targets)
-		required = req->targets;
+	if (READ_ONCE(res->failing) || !config) {
+		rcu_read_unlock();
+		req->status = BLK_STS_IOERR;
+		flush_end(req);
+		return;
+	}
+	required = req->targets ?: braid_required(res, config);
 	for (node = 0; node < BRAID_MAX_NODES; node++)
 		if (volume->remote[node].known &&
 		    !(volume->remote[node].state.flags & BRAID_VOLUME_VOLATILE))
@@ -862,8 +896,8 @@ static void start_read(struct braid_request *req)
 
 	rcu_read_lock();
 	config = braid_config(res);
-	left = config ? config->in_sync & ~req->tried : 0;
-	source = req->targets ?: read_source(req);
+	left = config && !READ_ONCE(res->failing) ? config->in_sync & ~req->tried : 0;
+	source = !left ? 0 : req->targets ?: read_source(req);
 	if (!source) {
 		rcu_read_unlock();
 		if (left) {

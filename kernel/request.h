@@ -28,19 +28,23 @@ enum braid_send_state {
  * @state: enum braid_send_state
  * @tag: while it has one
  * @parked: in the parked list, until the peer is ready
- * @resend: its configuration was replaced: what comes as reply does not count
  * @cancel: nobody waits for it any more
  * @answered: the reply came while still SENDING
- * @status: of that reply
+ * @receiving: the reply is being received
+ * @status: of the reply
+ * @cancel_status: for whoever is told of the cancellation
+ * @epoch: of the configuration that it was last sent under
+ * @sent: when
  */
 struct braid_send {
 	struct list_head list;
 	u8 node;
 	u8 state;
 	u16 tag;
-	bool parked, resend, cancel, answered, receiving;
+	bool parked, cancel, answered, receiving;
 	u8 status;
 	u8 cancel_status;
+	u64 epoch;
 	ktime_t sent;
 };
 
@@ -143,6 +147,8 @@ u32 braid_bio_vecs(struct bio *bio, struct bio_vec **vecs, u32 *offset);
 void braid_generation_reset(struct braid_volume *volume);
 /* A message of the writer said that this is stable. Process context. */
 void braid_generation_stable(struct braid_volume *volume, u64 stable);
+/* Sleeps until all that was written before is stable, unless I/O fails. */
+void braid_generation_drain(struct braid_volume *volume);
 u64 braid_generation_get(struct braid_volume *volume);
 void braid_generation_put(struct braid_volume *volume, u64 generation);
 /* A bio that makes a range zero, deallocating it if @unmap; submitted by the caller. May sleep. */

@@ -215,6 +215,7 @@ static void begin_send(struct braid_stream *stream, struct braid_send *send)
 
 	stream->current_send = send;
 	braid_request_fill(req, &header, &data);
+	send->epoch = data.epoch;
 	header.tag = send->tag;
 	stream->vec_bytes = 0;
 	if (req->type == BRAID_MSG_WRITE) {
@@ -721,12 +722,9 @@ static void close_out(struct braid_stream *stream)
 		out->done(out);
 	}
 	mutex_lock(&stream->send_lock);
-	out = stream->current_out;
-	stream->current_out = NULL;
-	stream->current_send = NULL;
+	if (sending(stream))
+		sent(stream);
 	mutex_unlock(&stream->send_lock);
-	if (out)
-		out->done(out);
 }
 
 static int stream_thread(void *arg)

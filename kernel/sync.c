@@ -17,7 +17,7 @@
 #define COPY_BYTES	(256u << 10)
 #define DEPTH_MAX	16
 /* Copied ranges whose bits wait for the target's flush. */
-#define BATCH		512
+#define BATCH		64
 
 struct sync_range {
 	u32 region, offset, bytes;
@@ -526,6 +526,8 @@ static void copy_work(struct work_struct *work)
 	}
 	if (err)
 		atomic_cmpxchg(&sync->error, 0, err);
+	else
+		atomic64_sub(range->bytes, &sync->left);
 	adapt(sync, ktime_to_ns(ktime_sub(ktime_get(), start)));
 	kfree(copy);
 	atomic_dec(&sync->copies);
@@ -554,7 +556,7 @@ static void measure(struct braid_sync *sync, u64 left)
 	ktime_t now = ktime_get();
 	u64 ms = ktime_ms_delta(now, sync->rate_since);
 
-	sync->left = left;
+	atomic64_set(&sync->left, left);
 	if (ms < 1000)
 		return;
 	sync->rate = sync->rate_left > left ? div64_u64((sync->rate_left - left) * 1000, ms) : 0;
@@ -643,8 +645,7 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 
 	if (!full && !own_disk) {
 		/* Writes that the source may not have seen yet have to end before it is asked. */
-		braid_generation_close(volume);
-		flush_work(&volume->stable_work);
+		braid_generation_drain(volume);
 		source = find_source(volume, sync->peer->node);
 		err = source < 0 ? source :
 			fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->peer->node, map);
@@ -801,7 +802,7 @@ int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate)
 	sync->paused = false;
 	sync->running = true;
 	sync->total = 0;
-	sync->left = 0;
+	atomic64_set(&sync->left, 0);
 	sync->rate = 0;
 	sync->depth = 2;
 	sync->best_ns = 0;

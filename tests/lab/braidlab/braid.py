@@ -606,7 +606,8 @@ class WriterJob:
         assert not self.process.done(), "the writer ended"
 
     def stop(self, timeout: float = 30) -> None:
-        self.process.kill()
+        if not self.process.done():
+            self.process.kill()
         self.process.wait(timeout, check=False)
 
 
