@@ -127,6 +127,7 @@ def test_a_blank_disk(lab):
         r.create_md(b)
         r.bring_up(b)
         r.connect(a, b)
+        r.tell_config([b], new_lineage=True)  # it knows of none yet
         found = r.sync(b)
         assert moved(found) == r.data_bytes()
         r.compare()

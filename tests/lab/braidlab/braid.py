@@ -600,6 +600,7 @@ class WriterJob:
     def must_hang(self) -> None:
         """The writer is stuck: nothing is acknowledged, though there is time for it."""
         self.node.wait_service("held")
+        time.sleep(0.2 * self.resource.slow)  # what was acknowledged before may still have to be logged
         before = self.acknowledged()
         time.sleep(0.5 * self.resource.slow)
         assert self.acknowledged() == before, "a write was acknowledged that had to wait"
