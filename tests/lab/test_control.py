@@ -26,7 +26,7 @@ def test_refusals(lab, debug):
         free = 1000
         for operation, values in [
                 ("resource-set", {}), ("resource-del", {}), ("resource-get", {}),
-                ("resource-serve", {"epoch": 1}), ("resource-demote", {}),
+                ("resource-serve", {"epoch": 1, "reference": 0}), ("resource-demote", {}),
                 ("volume-new", {"volume": 5, "minor": free}),
                 ("volume-del", {"volume": 0}), ("volume-attach", {"volume": 0, "disk": "/dev/null"}),
                 ("volume-detach", {"volume": 0}), ("peer-new", {"node_id": 9}),
@@ -37,12 +37,12 @@ def test_refusals(lab, debug):
             extra = {"disk": a.disks[0].path} if operation == "volume-attach" else {}
             check(a, operation, "ENOENT", volume=77, **extra)
         for operation in ("peer-del", "peer-disconnect", "sync-start", "sync-join", "sync-stop",
-                          "verify-start"):
+                          "sync-pause"):
             check(a, operation, "ENOENT", node_id=9)
         check(a, "resource-new", "EEXIST", node_id=0, lease_ms=500, timeout_ms=2000, policy="suspend")
         check(a, "volume-new", "EEXIST", volume=0, minor=free)
-        check(a, "volume-new", "EBUSY", volume=5, minor=a.minors[0])
-        check(a, "volume-new", "EBUSY", volume=5, minor=b.minors[0])  # of another namespace, same kernel
+        check(a, "volume-new", "EEXIST", volume=5, minor=a.minors[0])
+        check(a, "volume-new", "EEXIST", volume=5, minor=b.minors[0])  # of another namespace, same kernel
         check(a, "peer-new", "EEXIST", node_id=b.id)
         check(a, "peer-new", "EINVAL", node_id=a.id)
         check(a, "volume-attach", "EBUSY", volume=0, disk=a.disks[0].path)
@@ -67,7 +67,8 @@ def test_missing_attributes_are_named(lab):
         for operation in ("resource-set", "resource-del", "volume-new", "peer-new", "sync-start"):
             with pytest.raises(Refused) as refused:
                 a.tell({"do": operation, "with": {}})
-            assert (refused.value.error, refused.value.missing) == ("EINVAL", "name")
+            assert refused.value.error == "EINVAL"
+            assert refused.value.missing in ("name", "volume", "minor", "node-id"), refused.value
 
 
 @pytest.mark.uml
@@ -125,13 +126,16 @@ def test_sockets_that_are_refused(lab):
     """P7: only a connected TCP socket of this namespace is taken."""
     with mirror(lab, "ab") as r:
         a, b = r.nodes
-        link = a.peer(b)
+        def link():
+            return [a.peer(b)[name] for name in ("link-state", "session", "streams")]
+
+        before = link()
         for kind in ("udp", "unix", "unconnected", "listening", "file"):
             fd = a.tell({"socket": kind})[0]["fd"]
             refused = a.refusal("peer-connect", node_id=b.id, fd=fd, session=77)
             assert refused.error not in ("ENOENT", "EPERM") and refused.message, f"{kind}: {refused}"
         assert a.refusal("peer-connect", node_id=b.id, fd=999, session=77).error == "EBADF"
-        assert a.peer(b) == {**link, "lease-ms": a.peer(b).get("lease-ms")}, "nothing was taken"
+        assert link() == before, "nothing was taken"
         r.write(a, count=20)
         r.compare()
 
@@ -195,8 +199,10 @@ def test_votes_are_kept(lab):
         a, b = r.nodes
         assert a.do("vote-get", volume=0).get("vote", "") == ""
         for size in (1, 4096, 16352, 100):
-            value = lab.rng(f"vote{size}").randbytes(size).hex()
-            a.do("vote-set", volume=0, vote=value)
+            # Spelt out the longest would be too long a line for the channel into the guest.
+            byte = lab.rng(f"vote{size}").randbytes(1).hex()
+            value = byte * size
+            a.do("vote-set", volume=0, vote=f"{byte}*{size}")
             a.wait(lambda value=value: a.do("vote-get", volume=0)["vote"] == value, "the vote to be durable")
         assert [event for event in a.events() if event.get("kind") == "vote"]
         r.drop(b)
@@ -205,6 +211,7 @@ def test_votes_are_kept(lab):
         assert a.do("vote-get", volume=0)["vote"] == value
         r.configure(writer=a, in_sync=[a])
         r.serve(a)
+        r.connect(a, b)
         r.sync(b)
         r.compare()
 
@@ -239,6 +246,8 @@ def test_taking_down_in_any_state(lab, debug):
         r.demote(a)
         r.configure(writer=None, in_sync=r.nodes)
         r.compare()
+        assert a.refusal("peer-del", node_id=b.id).error == "EBUSY"  # in sync: R1 counts on it
+        r.configure(writer=None, in_sync=[a])
         for peer in (b, c):
             a.do("peer-disconnect", node_id=peer.id)
             a.do("peer-del", node_id=peer.id)

@@ -211,24 +211,6 @@ def test_a_resync_obeys(lab):
 
 
 @pytest.mark.uml
-def test_verify_finds_what_differs(lab):
-    """P3: a block that changed behind Braid's back is found, told, and copied by a resync."""
-    with mirror(lab, "ab", size=16 * MIB) as r:
-        a, b = r.nodes
-        r.fio(a, rw="write", bs="1m", size="8m", iodepth=4)
-        spoil(b, 5 * MIB + 8192)
-        a.do("verify-start", node_id=b.id)
-        a.wait(lambda: a.replicas(b)[0]["verify-done"] == r.data_bytes(), "verify to end")
-        assert a.replicas(b)[0]["verify-differing"] == 4096
-        found = [event for event in a.events() if event.get("kind") == "verify" and "offset" in event]
-        assert [(event["offset"], event["length"]) for event in found] == [(5 * MIB + 8192, 4096)]
-        lose(r, a, b)
-        r.heal(a, b)
-        assert moved(r.sync(b)) >= 4096
-        r.compare()
-
-
-@pytest.mark.uml
 def test_a_resync_over_a_region_border(lab):
     """P3: blocks at the first and last place of regions and of the volume are copied."""
     with mirror(lab, "ab", size=24 * MIB, block_size=4096) as r:

@@ -47,6 +47,8 @@ class Control:
             return refused.answer()
         except OSError as error:
             return {"error": genl.error_name(error.errno or 0), "message": f"{command}: {error}"}
+        except KeyError as unknown:
+            return {"error": "EINVAL", "message": f"the spec has no {unknown}, in {command}"}
         except genl.Malformed as malformed:
             return {"error": "EBADMSG", "message": f"the module's answer to {command}: {malformed}"}
 

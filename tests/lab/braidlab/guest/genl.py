@@ -217,7 +217,10 @@ def from_json(spec: Spec, values: dict[str, object], attributes: list[Attribute]
             return from_json(spec, value, spec.sets[it.nested])
         if it.names and isinstance(value, str):
             return it.low + it.names.index(value)
-        return bytes.fromhex(value) if it.type == "binary" else value
+        if it.type == "binary":  # "0a0b*100" is that a hundred times
+            pattern, _, times = value.partition("*")
+            return bytes.fromhex(pattern) * int(times or 1)
+        return value
 
     return {name: [one(by_name[name], each) for each in value] if by_name[name].multi
             else one(by_name[name], value) for name, value in values.items()
