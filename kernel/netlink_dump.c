@@ -178,8 +178,7 @@ static int put_sync(struct sk_buff *msg, const struct braid_sync *sync)
 	waits_for = READ_ONCE(sync->waits_for);
 	if (nla_put_u32(msg, BRAID_A_PEER_SYNC_STATE, sync->state) ||
 	    braid_put_u64(msg, BRAID_A_PEER_SYNC_TOTAL, sync->total) ||
-	    braid_put_u64(msg, BRAID_A_PEER_SYNC_LEFT,
-			  max_t(s64, atomic64_read(&sync->left), 0)) ||
+	    braid_put_u64(msg, BRAID_A_PEER_SYNC_LEFT, sync->left) ||
 	    braid_put_u64(msg, BRAID_A_PEER_SYNC_SAME, atomic64_read(&sync->same)) ||
 	    braid_put_u64(msg, BRAID_A_PEER_SYNC_RATE, sync->rate) ||
 	    (waits_for && nla_put_string(msg, BRAID_A_PEER_WAITS_FOR, waits_for)))

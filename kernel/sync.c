@@ -17,7 +17,8 @@
 #define COPY_BYTES	(256u << 10)
 #define DEPTH_MAX	16
 /* Copied ranges whose bits wait for the target's flush. */
-#define BATCH		64
+#define BATCH		512
+#define BATCH_MS	250
 
 struct sync_range {
 	u32 region, offset, bytes;
@@ -526,8 +527,6 @@ static void copy_work(struct work_struct *work)
 	}
 	if (err)
 		atomic_cmpxchg(&sync->error, 0, err);
-	else
-		atomic64_sub(range->bytes, &sync->left);
 	adapt(sync, ktime_to_ns(ktime_sub(ktime_get(), start)));
 	kfree(copy);
 	atomic_dec(&sync->copies);
@@ -556,7 +555,7 @@ static void measure(struct braid_sync *sync, u64 left)
 	ktime_t now = ktime_get();
 	u64 ms = ktime_ms_delta(now, sync->rate_since);
 
-	atomic64_set(&sync->left, left);
+	sync->left = left;
 	if (ms < 1000)
 		return;
 	sync->rate = sync->rate_left > left ? div64_u64((sync->rate_left - left) * 1000, ms) : 0;
@@ -574,10 +573,11 @@ static void wait_copies(struct braid_sync *sync, u32 limit)
 static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 		      struct braid_dirty *map, struct sync_range *batch, u64 *at)
 {
+	ktime_t end = ktime_add_ms(ktime_get(), BATCH_MS);
 	u32 count = 0, i;
 	int found = 0;
 
-	while (count < BATCH && !ends(sync)) {
+	while (count < BATCH && !ends(sync) && (!count || ktime_before(ktime_get(), end))) {
 		struct copy *copy;
 
 		if (READ_ONCE(sync->paused)) {
@@ -802,7 +802,7 @@ int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate)
 	sync->paused = false;
 	sync->running = true;
 	sync->total = 0;
-	atomic64_set(&sync->left, 0);
+	sync->left = 0;
 	sync->rate = 0;
 	sync->depth = 2;
 	sync->best_ns = 0;

@@ -33,8 +33,7 @@ struct braid_sync {
 	bool running;
 	bool stop;
 	bool paused;
-	u64 total;
-	atomic64_t left;
+	u64 total, left;
 	atomic64_t same;
 	u64 rate, rate_left;
 	ktime_t rate_since;
