@@ -21,12 +21,14 @@ LANES = {
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=int(os.environ.get("BRAID_SEED", time.time())),
                      help="repeats the random choices of an earlier run")
+    parser.addoption("--long", action="store_true", help="also run the tests that are marked long")
     parser.addoption("--keep-logs", action="store_true", help="keep logs of tests that passed")
 
 
 def pytest_configure(config):
     for lane, text in LANES.items():
         config.addinivalue_line("markers", f"{lane}: {text}")
+    config.addinivalue_line("markers", "long: left out without --long")
     config.braid_options = Options.draw(config.getoption("seed"))
     config.braid_logs = BUILD / "lab-logs" / time.strftime("%Y%m%d-%H%M%S")
     config.braid_ran = {}
@@ -39,7 +41,12 @@ def pytest_report_header(config):
                 kernels.debian(series).release for series in ("6.1", "6.12"))]
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
     for item in items:
         if not any(item.get_closest_marker(lane) for lane in LANES):
             item.add_marker("host")

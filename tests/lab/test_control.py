@@ -9,6 +9,7 @@ from braidlab.braid import BraidResource, Refused, mirror
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
        pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
+LONG = [UML[0], pytest.param(True, id="uml-debug", marks=[pytest.mark.uml_debug, pytest.mark.long])]
 
 
 def check(node, operation, error, **values):
@@ -18,7 +19,7 @@ def check(node, operation, error, **values):
     assert refused.message, f"{operation} {values}: {error} without a sentence"
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_refusals(lab, debug):
     """P7: unknown names, numbers in use, disks in use or without metadata, sockets that are none."""
     with mirror(lab, "ab", debug=debug, volumes=2) as r:
@@ -53,6 +54,7 @@ def test_refusals(lab, debug):
         r.check_data(a)
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_missing_attributes_are_named(lab):
     """P7: an operation without what it needs says what that is."""
@@ -71,6 +73,7 @@ def test_missing_attributes_are_named(lab):
             assert refused.value.missing in ("name", "volume", "minor", "node-id"), refused.value
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_disks_that_cannot_be_attached(lab):
     """P7: each says why, as an error or as the event that ends the attach, and leaves no claim."""
@@ -140,7 +143,7 @@ def test_sockets_that_are_refused(lab):
         r.compare()
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_the_order_of_epochs(lab, debug):
     """P4: older epochs, and others with the same number, are refused; the same one is taken again."""
     with mirror(lab, "ab", debug=debug) as r:
@@ -216,6 +219,7 @@ def test_votes_are_kept(lab):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_events_have_no_gaps(lab):
     """P7: each change is told once, by name, with numbers that count up."""

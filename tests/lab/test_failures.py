@@ -11,6 +11,7 @@ from braidlab.oracle import read_blocks, stamp
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
        pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
+LONG = [UML[0], pytest.param(True, id="uml-debug", marks=[pytest.mark.uml_debug, pytest.mark.long])]
 MIB = 1 << 20
 
 
@@ -41,6 +42,7 @@ def test_the_writer_dies(lab, debug, names):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_writers_die_one_after_the_other(lab):
     """P1, P5: each failover starts from the last one."""
@@ -78,7 +80,7 @@ def test_a_replica_dies(lab):
         r.compare()
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_a_deposed_writer_gets_nothing_acknowledged(lab, debug):
     """P4: cut off, it neither writes nor, once its lease has run out, reads, while another one serves."""
     with mirror(lab, "ab", debug=debug) as r:
@@ -111,7 +113,7 @@ def test_a_deposed_writer_gets_nothing_acknowledged(lab, debug):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("names", ["ab", "abc"])
+@pytest.mark.parametrize("names", ["ab", pytest.param("abc", marks=pytest.mark.long)])
 def test_all_power_is_lost(lab, names):
     """P2, P3: what a flush covered is there on each replica, though every disk lost its cache."""
     with mirror(lab, names, disk={"record": True}, size=8 * MIB) as r:
@@ -138,6 +140,7 @@ def test_all_power_is_lost(lab, names):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_all_power_is_lost_without_volatile_caches(lab):
     """P1, P3: on disks that keep what they acknowledged nothing at all is lost."""
@@ -233,7 +236,7 @@ def test_a_sector_that_cannot_be_read(lab):
         r.compare()
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_detach_and_attach(lab, debug):
     """P1, P3: without its disk a writer goes on through the peer; attached again, it is resynced."""
     with mirror(lab, "ab", debug=debug) as r:
@@ -258,6 +261,7 @@ def test_detach_and_attach(lab, debug):
             r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_a_slow_disk_and_a_bad_link(lab):
     """P1, P3: delay and loss cost time, nothing else; no connection is given up for them."""
@@ -323,6 +327,7 @@ def test_a_link_that_flaps(lab):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_reads_while_the_writer_is_cut_off_from_one(lab):
     """P5: a writer without all its leases serves no read, though its own disk could."""

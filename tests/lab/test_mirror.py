@@ -12,17 +12,17 @@ from braidlab.oracle import read_blocks, stamp
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
        pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
-PLAIN = UML[:1]
+LONG = [UML[0], pytest.param(True, id="uml-debug", marks=[pytest.mark.uml_debug, pytest.mark.long])]
 MIB = 1 << 20
 
 
 @pytest.mark.parametrize("debug, names, options", [
     pytest.param(False, "ab", {}, id="two", marks=pytest.mark.uml),
     pytest.param(False, "ab", {"block_size": 4096, "meta": "external"}, id="two-4096-external",
-                 marks=pytest.mark.uml),
+                 marks=[pytest.mark.uml, pytest.mark.long]),
     pytest.param(False, "abc", {"volumes": 3, "streams": 3}, id="three-volumes", marks=pytest.mark.uml),
     pytest.param(False, "abc", {"block_size": 4096, "checksums": False, "streams": 1}, id="three-4096",
-                 marks=pytest.mark.uml),
+                 marks=[pytest.mark.uml, pytest.mark.long]),
     pytest.param(False, "ab", {"meta": "external", "volumes": 3}, id="two-external-volumes",
                  marks=pytest.mark.uml),
     pytest.param(True, "abc", {"volumes": 2, "meta": "external"}, id="three-debug",
@@ -74,7 +74,9 @@ FIO = {
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("shape", FIO)
+@pytest.mark.parametrize("shape", [
+    "4k", "zipf-512-1M", *(pytest.param(shape, marks=pytest.mark.long) for shape in FIO
+                           if shape not in ("4k", "zipf-512-1M"))])
 def test_fio_reads_what_it_wrote(lab, shape):
     """P3, P5."""
     with mirror(lab, "ab") as r:
@@ -95,7 +97,7 @@ def test_overlapping_writes_leave_replicas_equal(lab, debug):
         assert r.nodes[0].volume()["stats"]["conflicts"] > 0, "the test made no conflict"
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_large_and_unaligned_requests(lab, debug):
     """P3: requests of any size that a device may get, at any sector, over the borders of regions."""
     with mirror(lab, "ab", debug=debug, size=24 * MIB) as r:
@@ -143,7 +145,8 @@ def test_discards_and_zeroes(lab, block_size):
 @pytest.mark.parametrize("debug, names", [
     pytest.param(False, "xa", id="one-replica", marks=pytest.mark.uml),
     pytest.param(False, "xab", id="two-replicas", marks=pytest.mark.uml),
-    pytest.param(True, "xab", id="two-replicas-debug", marks=pytest.mark.uml_debug)])
+    pytest.param(True, "xab", id="two-replicas-debug",
+                 marks=[pytest.mark.uml_debug, pytest.mark.long])])
 def test_a_diskless_writer(lab, debug, names):
     """P1, P3: a node without a replica writes and reads over the network."""
     with mirror(lab, names, debug=debug, diskless="x") as r:
@@ -160,7 +163,7 @@ def test_a_diskless_writer(lab, debug, names):
         r.check_data(x)
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_who_may_open(lab, debug):
     """P4: a node that isn't the writer refuses, and a writer that is in use stays writer."""
     with mirror(lab, "ab", debug=debug, begin=False) as r:
@@ -231,7 +234,7 @@ def test_no_writer(lab):
         r.compare()
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_nothing_but_the_module_is_needed(lab, debug):
     """P9: with all control programs killed, writes and reads go on well beyond leases and timeouts."""
     with mirror(lab, "abc", debug=debug) as r:
@@ -251,6 +254,7 @@ def test_nothing_but_the_module_is_needed(lab, debug):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_planned_moves(lab):
     """P4, P5: the writer moves many times, and takes the data along."""
@@ -268,6 +272,7 @@ def test_planned_moves(lab):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_two_resources_on_one_host(lab):
     """P3: they share nothing but the module; one goes down while the other is written to."""

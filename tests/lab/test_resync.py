@@ -7,6 +7,7 @@ from braidlab.braid import REGION, mirror
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
        pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
+LONG = [UML[0], pytest.param(True, id="uml-debug", marks=[pytest.mark.uml_debug, pytest.mark.long])]
 MIB = 1 << 20
 
 
@@ -49,7 +50,7 @@ def test_a_cut_link(lab, debug):
         r.compare()
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", LONG)
 def test_writes_during_a_resync(lab, debug):
     """P3: a range that is copied is not overtaken by a write, nor a write by the copy (S1)."""
     size = 8 if debug else 32
@@ -134,6 +135,7 @@ def test_a_blank_disk(lab):
         r.check_data(a)
 
 
+@pytest.mark.long
 @pytest.mark.uml
 @pytest.mark.parametrize("compare", [False, True])
 def test_a_full_resync(lab, compare):
@@ -158,6 +160,7 @@ def spoil(node, at, count=4096):
                   f"count={count // 4096} oflag=direct conv=notrunc status=none")
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_several_targets(lab):
     """P3: two replicas are resynced at once, with different things to copy, while writes go on."""
@@ -210,6 +213,7 @@ def test_a_resync_obeys(lab):
         r.compare()
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_a_resync_over_a_region_border(lab):
     """P3: blocks at the first and last place of regions and of the volume are copied."""
