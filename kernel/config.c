@@ -164,7 +164,7 @@ void braid_service_update(struct braid_resource *res)
 	if (atomic64_read(&res->held_count))
 		queue_work(res->wq, &res->release_work);
 	if (fail)
-		braid_service_fail(res, "I/O was held for longer than a lease, and the policy is io-error");
+		braid_service_fail(res, "held for longer than a lease, and the policy is io-error");
 }
 
 static void release_work(struct work_struct *work)
@@ -203,18 +203,16 @@ static void fail_peer(struct braid_peer *peer)
 	braid_peer_cancel(peer, BRAID_STATUS_IO);
 }
 
-#define each_volume(res, number, volume)					\
-	for ((number) = 0; ((volume) = braid_volume_next(res, &(number)));		\
-	     braid_volume_put(volume), (number)++)
-
 /* Who waits for a region looks again at whether it may have one. */
 static void unstick_full(struct braid_resource *res)
 {
 	struct braid_volume *volume;
 	unsigned long number;
 
-	each_volume(res, number, volume)
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		braid_regions_stable(volume);
+		braid_volume_put(volume);
+	}
 }
 
 static void unstick_all(struct braid_resource *res, blk_status_t status)
@@ -222,8 +220,10 @@ static void unstick_all(struct braid_resource *res, blk_status_t status)
 	struct braid_volume *volume;
 	unsigned long number;
 
-	each_volume(res, number, volume)
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		braid_request_unstick(volume, status);
+		braid_volume_put(volume);
+	}
 	unstick_full(res);
 }
 
@@ -342,8 +342,10 @@ static void close_generations(struct braid_resource *res)
 	struct braid_volume *volume;
 	unsigned long number;
 
-	each_volume(res, number, volume)
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		braid_generation_drain(volume);
+		braid_volume_put(volume);
+	}
 }
 
 static void demote_work(struct work_struct *work)
@@ -540,16 +542,14 @@ static void adopt_disks(struct braid_resource *res, const struct braid_config *o
 	struct braid_volume *volume;
 	unsigned long number;
 
-	each_volume(res, number, volume) {
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		struct braid_disk *disk = braid_disk_get(volume);
-		int err;
 
-		if (!disk)
-			continue;
-		err = adopt_disk(disk, old, new, last, fold);
-		if (err)
+		if (disk && adopt_disk(disk, old, new, last, fold))
 			braid_disk_fail(disk, "the configuration cannot be stored");
-		braid_disk_put(disk);
+		if (disk)
+			braid_disk_put(disk);
+		braid_volume_put(volume);
 	}
 }
 
@@ -562,7 +562,7 @@ static void fold_again(struct braid_resource *res, u32 dropped, bool fold)
 	struct braid_volume *volume;
 	unsigned long number;
 
-	each_volume(res, number, volume) {
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		struct braid_disk *disk = braid_disk_get(volume);
 
 		braid_regions_fold(volume, disk, dropped, fold);
@@ -570,6 +570,7 @@ static void fold_again(struct braid_resource *res, u32 dropped, bool fold)
 			braid_disk_put(disk);
 		if (fold)
 			braid_generation_reset(volume);
+		braid_volume_put(volume);
 	}
 }
 
@@ -578,6 +579,7 @@ static void stop_peer_io(struct braid_resource *res)
 	spin_lock(&res->state_lock);
 	WRITE_ONCE(res->adopting, true);
 	spin_unlock(&res->state_lock);
+	/* Requests are counted first and look at @adopting then. */
 	smp_mb();
 	unstick_full(res);
 	wait_event(res->wait, !atomic_read(&res->peer_io));

@@ -104,7 +104,8 @@ struct braid_dirty *braid_dirty_alone(u64 bytes)
 				  SECTORS_PER_BLOCK);
 	spin_lock_init(&dirty->lock);
 	dirty->states = kvzalloc((size_t)dirty->sectors * (BRAID_SUMMARY_REGIONS / 4), GFP_KERNEL);
-	dirty->changed = kvzalloc(BITS_TO_LONGS(dirty->sectors) * sizeof(long), GFP_KERNEL);
+	dirty->changed = kvcalloc(BITS_TO_LONGS(dirty->sectors), sizeof(long),
+				  GFP_KERNEL);
 	if (!dirty->states || !dirty->changed) {
 		kvfree(dirty->states);
 		kvfree(dirty->changed);

@@ -18,7 +18,7 @@ struct braid_disk;
 #define BRAID_LEAF_BUCKETS	1024
 #define BRAID_LEAVES_MAX	65536
 
-/**
+/*
  * struct braid_leaf - the bitmap of a region
  * @loaded: it includes what is on disk; otherwise the two have to be merged
  * @changed: not on disk in this form
@@ -31,7 +31,7 @@ struct braid_leaf {
 	struct braid_bits bits;
 };
 
-/**
+/*
  * struct braid_dirty - a dirty map
  * @lock: guards all below
  * @states: of the regions, packed as on disk; by summary sector
@@ -44,7 +44,7 @@ struct braid_dirty {
 	u32 slot;
 	u32 regions;
 	u32 sectors;
-	spinlock_t lock;
+	spinlock_t lock;		/* see above */
 	u8 *states;
 	unsigned long *changed;
 	u64 dirty_bytes;

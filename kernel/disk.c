@@ -12,7 +12,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
-/**
+/*
  * struct attach - an attach under way
  */
 struct attach {
@@ -31,7 +31,7 @@ static void set_state(struct braid_volume *volume, u32 state, const char *cause,
 	volume->disk_state = state;
 	braid_info(res, "volume %u: disk %s -> %s (%s)\n", volume->number, braid_disk_names[old],
 		   braid_disk_names[state], cause);
-	braid_event_simple(res, BRAID_EVENT_KIND_DISK, .volume = volume->number,
+	braid_event_simple(res, BRAID_EVENT_KIND_DISK, .volume = &volume->number,
 			   .old = braid_disk_names[old], .new = braid_disk_names[state],
 			   .cause = cause, .error = error);
 }

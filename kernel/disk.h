@@ -15,7 +15,7 @@ struct braid_dirty;
 struct braid_region;
 struct braid_volume;
 
-/**
+/*
  * struct braid_log - the activity log of a disk
  * @lock: guards all but the buffer
  * @wanted: regions that wait to be logged
@@ -28,7 +28,7 @@ struct braid_volume;
  * @buffer: the block that is being written
  */
 struct braid_log {
-	spinlock_t lock;
+	spinlock_t lock;		/* see above */
 	struct list_head wanted;
 	struct list_head writing;
 	bool busy;
@@ -41,7 +41,7 @@ struct braid_log {
 	int error;
 };
 
-/**
+/*
  * struct braid_disk - an attached disk with its metadata
  * @volume: it belongs to; the volume outlives it
  * @refs: I/O under way and the volume's own
@@ -66,7 +66,7 @@ struct braid_disk {
 	const char *cause;
 	struct work_struct fail_work;
 
-	struct mutex meta_lock;
+	struct mutex meta_lock;		/* see above */
 	struct braid_superblock sb;
 	struct braid_log log;
 	struct braid_dirty __rcu *dirty[BRAID_MAX_NODES];
@@ -94,7 +94,8 @@ int braid_disk_settle(struct braid_disk *disk);
 int braid_disk_set_inconsistent(struct braid_disk *disk);
 
 /* metadata.c; process context, may sleep */
-int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 bytes, u32 opf);
+int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 bytes,
+		  blk_opf_t opf);
 int braid_meta_write_super(struct braid_disk *disk);
 int braid_meta_store_config(struct braid_disk *disk, const struct braid_config *config,
 			    const struct braid_stamp *last);

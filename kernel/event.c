@@ -52,8 +52,8 @@ static int put_event(struct sk_buff *msg, struct braid_resource *res,
 	if (braid_put_u64(msg, BRAID_A_EVENT_SEQUENCE, atomic64_inc_return(&res->sequence)) ||
 	    nla_put_u32(msg, BRAID_A_EVENT_KIND, event->kind) ||
 	    nla_put_string(msg, BRAID_A_EVENT_NAME, res->name) ||
-	    (event->volume >= 0 && nla_put_u32(msg, BRAID_A_EVENT_VOLUME, event->volume)) ||
-	    (event->node >= 0 && nla_put_u32(msg, BRAID_A_EVENT_NODE_ID, event->node)) ||
+	    (event->volume && nla_put_u32(msg, BRAID_A_EVENT_VOLUME, *event->volume)) ||
+	    (event->node && nla_put_u32(msg, BRAID_A_EVENT_NODE_ID, *event->node)) ||
 	    put_text(msg, BRAID_A_EVENT_OLD, event->old) ||
 	    put_text(msg, BRAID_A_EVENT_NEW, event->new) ||
 	    put_text(msg, BRAID_A_EVENT_CAUSE, event->cause) ||

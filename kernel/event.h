@@ -10,12 +10,21 @@ struct braid_resource;
 
 /**
  * struct braid_event - a change to tell of
- * @volume, @node: -1 is none
+ * @kind: enum braid_event_kind
+ * @volume: number of the volume that it is about, or NULL
+ * @node: id of the peer that it is about, or NULL
+ * @old: state before, or NULL
+ * @new: state now, or NULL
+ * @cause: for people, or NULL
+ * @epoch: that it is about, or 0
+ * @offset: of a range in bytes
+ * @length: of a range; 0 is none
+ * @error: a negative errno, or 0
  */
 struct braid_event {
 	u32 kind;
-	int volume;
-	int node;
+	const u32 *volume;
+	const u32 *node;
 	const char *old;
 	const char *new;
 	const char *cause;
@@ -28,8 +37,7 @@ struct braid_event {
 void braid_event(struct braid_resource *res, const struct braid_event *event);
 
 #define braid_event_simple(res, k, ...) \
-	braid_event(res, &(const struct braid_event){ .kind = (k), .volume = -1, .node = -1, \
-						       __VA_ARGS__ })
+	braid_event(res, &(const struct braid_event){ .kind = (k), __VA_ARGS__ })
 
 extern const char *const braid_service_names[];
 extern const char *const braid_disk_names[];

@@ -8,7 +8,7 @@
 #include <linux/bio.h>
 #include <linux/slab.h>
 
-int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 bytes, u32 opf)
+int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 bytes, blk_opf_t opf)
 {
 	struct bio_vec vec;
 	struct bio bio;
@@ -67,7 +67,7 @@ int braid_meta_store_config(struct braid_disk *disk, const struct braid_config *
 	return braid_meta_write_super(disk);
 }
 
-static int vote_io(struct braid_disk *disk, u32 copy, u8 *record, u32 opf)
+static int vote_io(struct braid_disk *disk, u32 copy, u8 *record, blk_opf_t opf)
 {
 	u64 offset = disk->sb.votes_offset + copy * BRAID_VOTE_BYTES;
 	u32 at;

@@ -291,7 +291,7 @@ int braid_nl_resource_new_doit(struct sk_buff *skb, struct genl_info *info)
 		return missing(info, BRAID_A_RESOURCE_NODE_ID, "this node's id is missing");
 	if (!good_name(nla_data(name)))
 		return refuse(info, name, -EINVAL,
-			      "a name is letters, digits, '.', '_' and '-', and begins with none of '.' and '-'");
+			      "a name is letters, digits, '.', '_', '-', and begins with none of these");
 	res = braid_resource_find(netns, nla_data(name));
 	if (res) {
 		braid_resource_put(res);
@@ -347,7 +347,7 @@ static int parse_node(struct genl_info *info, struct nlattr *attr, struct braid_
 	if (err)
 		return err;
 	if (!tb[BRAID_A_NODE_NODE_ID])
-		return refuse(info, attr, -EINVAL, "a member of the configuration lacks its node id");
+		return refuse(info, attr, -EINVAL, "a member lacks its node id");
 	node = nla_get_u32(tb[BRAID_A_NODE_NODE_ID]);
 	bit = BIT(node);
 	if (config->members & bit)
@@ -391,7 +391,8 @@ static int parse_config(struct genl_info *info, struct nlattr *nest, struct brai
 	}
 	if (config->writer != BRAID_NO_WRITER &&
 	    (config->writer >= BRAID_MAX_NODES || !(config->members >> config->writer & 1)))
-		return refuse(info, tb[BRAID_A_CONFIG_WRITER], -EINVAL, "the writer is not a member");
+		return refuse(info, tb[BRAID_A_CONFIG_WRITER], -EINVAL,
+			      "the writer is not a member");
 	return 0;
 }
 
@@ -417,7 +418,7 @@ int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info
 	put_resource(res);
 	switch (err) {
 	case -EKEYREJECTED:
-		refuse(info, nest, err, "another lineage than the adopted one; new-lineage begins one");
+		refuse(info, nest, err, "a foreign lineage; new-lineage begins one");
 		break;
 	case -ESTALE:
 		refuse(info, nest, err, "the epoch is not above the adopted one");
@@ -451,11 +452,11 @@ int braid_nl_resource_serve_doit(struct sk_buff *skb, struct genl_info *info)
 	case -ESTALE:
 		return refuse(info, epoch, err, "another epoch is adopted");
 	case -EPERM:
-		return refuse(info, epoch, err, "this node is not the writer of the adopted configuration");
+		return refuse(info, epoch, err, "this node is not the configuration's writer");
 	case -ENXIO:
 		return refuse(info, reference, err, "the reference is not in sync");
 	case -EBUSY:
-		return refuse(info, epoch, err, "reconciliation or demotion is under way");
+		return refuse(info, epoch, err, "reconciling or demoting already");
 	}
 	return err;
 }
@@ -537,7 +538,7 @@ int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info)
 	put_volume(volume);
 	switch (err) {
 	case -EBUSY:
-		return refuse(info, disk, err, "the volume has a disk, or is being attached or detached");
+		return refuse(info, disk, err, "the volume has a disk already");
 	case -ENOENT:
 	case -ENOTBLK:
 		return refuse(info, disk, err, "no such block device");
@@ -557,11 +558,12 @@ int braid_nl_volume_detach_doit(struct sk_buff *skb, struct genl_info *info)
 	err = braid_disk_detach(volume, "requested", !info->attrs[BRAID_A_VOLUME_FORCE]);
 	braid_volume_put(volume);
 	if (err == -ENODEV)
-		return refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], err, "the volume has no disk");
+		return refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], err,
+			      "the volume has no disk");
 	return err == -EALREADY ? 0 : err;
 }
 
-/**
+/*
  * struct vote - a vote that is to be stored
  */
 struct vote {
@@ -586,7 +588,7 @@ static void vote_work(struct work_struct *work)
 			braid_disk_fail(disk, "a vote cannot be written");
 		braid_disk_put(disk);
 	}
-	braid_event_simple(volume->res, BRAID_EVENT_KIND_VOTE, .volume = volume->number,
+	braid_event_simple(volume->res, BRAID_EVENT_KIND_VOTE, .volume = &volume->number,
 			   .new = err ? "failed" : "durable", .error = err);
 	braid_volume_put(volume);
 	kfree(vote);
@@ -813,7 +815,7 @@ int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info)
 	case -ENODEV:
 		return refuse(info, node, err, "the peer is not a diskful member");
 	case -ENOTCONN:
-		return refuse(info, node, err, "the peer is not connected, has no disk, or has another configuration");
+		return refuse(info, node, err, "not connected, without disk, or of another epoch");
 	case -EBUSY:
 		return refuse(info, node, err, "a resync of the peer is under way");
 	}
@@ -878,7 +880,8 @@ int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info)
 	err = braid_sync_stop(peer);
 	braid_peer_put(peer);
 	if (err == -EALREADY)
-		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "there is no resync of the peer");
+		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
+			      "no resync of the peer");
 	if (err == -EBUSY)
 		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
 			      "its join was proposed; adopt a configuration instead");
@@ -896,7 +899,7 @@ int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info)
 	err = braid_sync_join(peer);
 	put_peer(peer);
 	if (err)
-		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "the resync of the peer is not done");
+		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "its resync is not done");
 	return err;
 }
 

@@ -246,7 +246,7 @@ static int put_peer_volume(struct sk_buff *msg, struct braid_peer *peer,
 	return 0;
 }
 
-/**
+/*
  * struct dump - where a dump is
  * @skip: objects that earlier messages told of
  * @index: of the next object
@@ -413,7 +413,8 @@ int braid_nl_resource_get_doit(struct sk_buff *skb, struct genl_info *info)
 	}
 	res = braid_resource_find(braid_netns(genl_info_net(info)), nla_data(name));
 	if (!res) {
-		NL_SET_ERR_MSG_ATTR(info->extack, name, "no such resource in this network namespace");
+		NL_SET_ERR_MSG_ATTR(info->extack, name,
+				    "no such resource in this network namespace");
 		return -ENOENT;
 	}
 	err = -ENOMEM;

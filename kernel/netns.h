@@ -17,7 +17,7 @@ struct net;
  */
 struct braid_netns {
 	struct net *net;
-	struct mutex lock;
+	struct mutex lock;		/* guards @resources */
 	struct list_head resources;
 	wait_queue_head_t gone;
 };

@@ -534,7 +534,8 @@ out:
 	braid_peer_put(peer);
 }
 
-void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume, u64 stable)
+void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume,
+		       u64 stable)
 {
 	struct braid_peer *peer = braid_peer_find(res, node);
 	struct braid_data data = { .stable = stable };
@@ -575,7 +576,7 @@ void braid_peer_message_state(struct braid_peer *peer, const struct braid_state 
 	peer->known = true;
 	spin_unlock(&peer->lock);
 	if (changed)
-		braid_event_simple(res, BRAID_EVENT_KIND_PEER, .node = peer->node,
+		braid_event_simple(res, BRAID_EVENT_KIND_PEER, .node = &peer->node,
 				   .epoch = state->epoch, .cause = "announced");
 	if (state->flags & BRAID_STATE_DONE)
 		wake_up_all(&res->wait);
@@ -729,7 +730,7 @@ static void set_link(struct braid_peer *peer, u32 state, const char *cause)
 		return;
 	braid_info(peer->res, "peer %u: %s -> %s (%s)\n", peer->node, braid_link_names[old],
 		   braid_link_names[state], cause);
-	braid_event_simple(peer->res, BRAID_EVENT_KIND_LINK, .node = peer->node,
+	braid_event_simple(peer->res, BRAID_EVENT_KIND_LINK, .node = &peer->node,
 			   .old = braid_link_names[old], .new = braid_link_names[state],
 			   .cause = cause);
 }
@@ -742,7 +743,8 @@ void braid_peer_disconnect(struct braid_peer *peer, u64 session, const char *cau
 	spin_lock(&peer->lock);
 	for (i = 0; i < BRAID_STREAMS; i++) {
 		streams[i] = peer->streams[i];
-		if (streams[i] && (streams[i]->failed || (session && streams[i]->session != session)))
+		if (streams[i] &&
+		    (streams[i]->failed || (session && streams[i]->session != session)))
 			streams[i] = NULL;
 		if (streams[i]) {
 			streams[i]->failed = true;

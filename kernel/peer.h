@@ -13,7 +13,7 @@
 struct braid_stream;
 struct braid_sync;
 
-/**
+/*
  * struct braid_peer - another member
  * @res: the resource; holds a reference
  * @refs: of the resource's table, each stream, each work
@@ -38,13 +38,13 @@ struct braid_peer {
 	struct braid_resource *res;
 	refcount_t refs;
 	u32 node;
-	spinlock_t lock;
+	spinlock_t lock;		/* see above */
 	struct list_head queue;
 	struct list_head parked;
 	struct braid_stream *streams[BRAID_STREAMS];
 	u32 stream_count;
 	u64 session;
-	bool drained;			/* earlier I/O has ended: the session's streams may work */
+	bool drained;			/* earlier I/O has ended, the streams may work */
 	u32 state;
 	bool ready;
 	bool known;
@@ -72,7 +72,7 @@ struct braid_peer *braid_peer_find(struct braid_resource *res, u32 node);
 void braid_peer_del(struct braid_peer *peer);
 /* Sleeps until it is gone; it has left the table before. */
 void braid_peer_remove(struct braid_peer *peer);
-/* Ends the connection, unless it is another one than @session by now; 0 is any. Any process context. */
+/* Ends the connection if it is still @session's; 0 is any. Process context. */
 void braid_peer_disconnect(struct braid_peer *peer, u64 session, const char *cause);
 /* A state of ours changed: tells the peer, or all peers. Any context. */
 void braid_peer_announce(struct braid_peer *peer);
@@ -91,7 +91,8 @@ void braid_peer_pump(struct braid_peer *peer, bool may_block);
  */
 void braid_peer_cancel(struct braid_peer *peer, u32 status);
 /* Announces what is stable, if the peer is ready. Process context. */
-void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume, u64 stable);
+void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume,
+		       u64 stable);
 /* A socket went into the peer's table or out of it. The stream's thread. */
 int braid_peer_add_stream(struct braid_peer *peer, struct braid_stream *stream);
 int braid_peer_greet(struct braid_peer *peer, struct braid_stream *stream);

@@ -71,7 +71,7 @@ struct braid_touch {
 	void (*retry)(struct braid_touch *touch);
 };
 
-/**
+/*
  * struct braid_span - a range under way in the interval tree of its region
  */
 struct braid_span {
@@ -80,7 +80,7 @@ struct braid_span {
 	struct list_head waiters;	/* of struct braid_wait */
 };
 
-/**
+/*
  * struct braid_wait - waits for a span to end
  * @done: called with the shard's lock released, in any context
  */
@@ -93,7 +93,7 @@ struct braid_wait {
 #define BRAID_SHARD_HASH 64
 
 struct braid_shard {
-	spinlock_t lock;
+	spinlock_t lock;		/* guards the shard and its regions */
 	struct hlist_head hash[BRAID_SHARD_HASH];
 	struct list_head lru;
 	struct list_head free;

@@ -9,7 +9,7 @@
 #include <linux/mempool.h>
 #include <linux/slab.h>
 
-/**
+/*
  * struct peer_io - a request of a peer
  * @out: its reply
  */
@@ -180,8 +180,8 @@ static void csum_work(struct work_struct *work)
 	bio->bi_iter.bi_sector = io->data.offset >> SECTOR_SHIFT;
 	err = submit_bio_wait(bio);
 	bio_put(bio);
-	io->answer = (u8 *)kmalloc(BRAID_PAYLOAD_MAX / BRAID_CSUM_BYTES * BRAID_HASH_BYTES,
-				   GFP_NOIO);
+	io->answer = kmalloc(BRAID_PAYLOAD_MAX / BRAID_CSUM_BYTES * BRAID_HASH_BYTES,
+			     GFP_NOIO);
 	if (err || !io->answer) {
 		answer(io, err ? BRAID_STATUS_IO : BRAID_STATUS_BUSY);
 		return;
@@ -284,6 +284,7 @@ static u32 admit(struct peer_io *io, u32 *absent)
 	const struct braid_config *config;
 	u32 status = BRAID_STATUS_OK;
 
+	/* Adoption sets the flag first and looks at the count then. */
 	smp_mb__after_atomic();
 	if (READ_ONCE(res->adopting))
 		return BRAID_STATUS_BEHIND;

@@ -609,7 +609,7 @@ static void local_endio(struct bio *bio)
 
 static struct bio *local_bio(struct braid_request *req, struct braid_disk *disk)
 {
-	u32 fua = req->flags & BRAID_REQ_FUA ? REQ_FUA : 0;
+	blk_opf_t fua = req->flags & BRAID_REQ_FUA ? REQ_FUA : 0;
 	struct bio *bio;
 
 	switch (req->type) {
@@ -624,7 +624,8 @@ static struct bio *local_bio(struct braid_request *req, struct braid_disk *disk)
 		bio->bi_opf = REQ_OP_READ | (req->bio ? req->bio->bi_opf & REQ_SYNC : 0);
 		break;
 	default:
-		return bio_alloc_bioset(disk->data, 0, REQ_OP_WRITE | REQ_PREFLUSH, GFP_NOIO, &bios);
+		return bio_alloc_bioset(disk->data, 0, REQ_OP_WRITE | REQ_PREFLUSH, GFP_NOIO,
+					&bios);
 	}
 	bio->bi_iter.bi_sector = req->offset >> SECTOR_SHIFT;
 	return bio;
@@ -689,6 +690,7 @@ static bool enter(struct braid_request *req)
 
 	for (;;) {
 		atomic_inc(&res->in_flight);
+		/* Draining closes the gate first and looks at the count then. */
 		smp_mb__after_atomic();
 		state = gate(req);
 		if (state == GATE_OPEN)
@@ -772,7 +774,7 @@ static void start_write(struct braid_request *req)
 	rcu_read_lock();
 	config = braid_config(res);
 	if (READ_ONCE(res->failing) || !config) {
-		/* Whoever fails I/O waits for this section to end before it takes the parts of peers. */
+		/* Whoever fails I/O waits for this section's end, and takes what is queued then. */
 		rcu_read_unlock();
 		if (disk)
 			braid_disk_put(disk);

@@ -49,7 +49,7 @@ struct braid_send {
 };
 
 /* Bits of @waiting above those of the nodes. */
-#define BRAID_WAIT_SUBMIT	(1ull << 32)
+#define BRAID_WAIT_SUBMIT	BIT_ULL(32)
 
 /* Flags. */
 #define BRAID_REQ_WRITE		0x01	/* changes data: WRITE, DISCARD, ZEROES */
@@ -63,7 +63,7 @@ struct braid_send {
 #define BRAID_REQ_READ_OK	0x200	/* the data is there, an overlapping write is awaited */
 #define BRAID_REQ_LOCAL_ONLY	0x400	/* internal: the local disk, and no peer */
 
-/**
+/*
  * struct braid_request - I/O on a volume
  * @type: the message that peers get: WRITE, DISCARD, ZEROES, READ, FLUSH, CSUM, MARKS, DIRTY
  * @bio: the application's; NULL for internal ones

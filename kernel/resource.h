@@ -28,7 +28,7 @@ struct braid_adopted {
 	struct rcu_head rcu;
 };
 
-/**
+/*
  * struct braid_resource - a resource on this node
  * @list: in the namespace's list; under the namespace's lock
  * @netns: where it lives
@@ -72,7 +72,7 @@ struct braid_resource {
 	refcount_t refs;
 	char name[BRAID_NAME_MAX + 1];
 	u32 node;
-	struct mutex lock;
+	struct mutex lock;		/* see above */
 	struct xarray volumes;
 	struct braid_peer __rcu *peers[BRAID_MAX_NODES];
 	struct workqueue_struct *wq;
@@ -84,7 +84,7 @@ struct braid_resource {
 	atomic_t peer_io;
 	wait_queue_head_t wait;
 
-	spinlock_t state_lock;
+	spinlock_t state_lock;		/* see above */
 	u32 service;
 	u32 linked;			/* not in sync, but they get all new writes */
 	u64 writer_instance;		/* of the writer, at the last adoption */
@@ -101,7 +101,7 @@ struct braid_resource {
 	u64 instance;
 	struct braid_stamp last;
 
-	spinlock_t held_lock;
+	spinlock_t held_lock;		/* guards @held */
 	struct list_head held;
 	atomic64_t held_count;
 	atomic_t in_flight;

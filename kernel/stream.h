@@ -10,7 +10,7 @@
 
 #include <linux/net.h>
 
-/**
+/*
  * struct braid_out - a message that waits to be sent on a stream
  * @done: called once in process context, sent or not
  */
@@ -24,7 +24,7 @@ struct braid_out {
 	void (*done)(struct braid_out *out);
 };
 
-/**
+/*
  * struct braid_stream - a socket to a peer
  * @peer: holds a reference
  * @refs: of the thread, the peer's table, each incoming request
@@ -51,8 +51,8 @@ struct braid_stream {
 	u32 number;
 	const char *cause;
 
-	struct mutex send_lock;
-	spinlock_t out_lock;
+	struct mutex send_lock;		/* see above */
+	spinlock_t out_lock;		/* guards @out and @out_closed */
 	struct list_head out;
 	struct work_struct send_work;
 

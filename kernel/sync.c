@@ -24,7 +24,7 @@ struct sync_range {
 	u32 region, offset, bytes;
 };
 
-/**
+/*
  * struct range_lock - keeps writes of the application out of a range
  */
 struct range_lock {
@@ -468,7 +468,7 @@ static void set_state(struct braid_sync *sync, u32 state, const char *cause)
 	sync->state = state;
 	braid_info(res, "peer %u: resync %s -> %s (%s)\n", sync->peer->node,
 		   braid_sync_names[old], braid_sync_names[state], cause);
-	braid_event_simple(res, BRAID_EVENT_KIND_SYNC, .node = sync->peer->node,
+	braid_event_simple(res, BRAID_EVENT_KIND_SYNC, .node = &sync->peer->node,
 			   .old = braid_sync_names[old], .new = braid_sync_names[state],
 			   .cause = cause);
 }
@@ -481,7 +481,7 @@ static void enter_state(struct braid_sync *sync, u32 state, const char *cause)
 	mutex_unlock(&sync->peer->res->lock);
 }
 
-/**
+/*
  * struct copy - a range that is being copied
  */
 struct copy {

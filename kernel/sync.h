@@ -8,7 +8,7 @@
 #define BRAID_SYNC_FULL		1u
 #define BRAID_SYNC_COMPARE	2u
 
-/**
+/*
  * struct braid_sync - a resync of one peer's replicas, on the writer
  * @work: does it
  * @mode: BRAID_SYNC_*

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "volume.h"
+#include "compat/block.h"
 #include "disk.h"
 #include "event.h"
 #include "object_log.h"
@@ -14,8 +15,9 @@
 
 static int major;
 
-static int volume_open(struct braid_volume *volume, bool write)
+int braid_volume_open(void *private_data, bool write)
 {
+	struct braid_volume *volume = private_data;
 	struct braid_resource *res = volume->res;
 	bool may;
 
@@ -33,14 +35,14 @@ static int volume_open(struct braid_volume *volume, bool write)
 	return write ? -EROFS : -EMEDIUMTYPE;
 }
 
-static void volume_release(struct braid_volume *volume)
+void braid_volume_release(void *private_data)
 {
+	struct braid_volume *volume = private_data;
+
 	spin_lock(&volume->open_lock);
 	volume->opens--;
 	spin_unlock(&volume->open_lock);
 }
-
-COMPAT_BDEV_OPS(volume_open, volume_release)
 
 static void volume_submit(struct bio *bio)
 {

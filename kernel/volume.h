@@ -10,7 +10,7 @@
 struct braid_disk;
 struct braid_regions;
 
-/**
+/*
  * struct braid_remote - a peer's disk for a volume, as the peer announced it
  */
 struct braid_remote {
@@ -18,7 +18,7 @@ struct braid_remote {
 	bool known;
 };
 
-/**
+/*
  * struct braid_volume - a volume on this node, and its block device
  * @res: its resource; holds a reference
  * @refs: of the resource's table, the block device, each work
@@ -56,7 +56,7 @@ struct braid_volume {
 	struct braid_regions *regions;
 	struct braid_remote remote[BRAID_MAX_NODES];
 
-	spinlock_t generation_lock;
+	spinlock_t generation_lock;	/* see above */
 	u64 generation;
 	u64 closing;
 	u64 stable;
@@ -68,14 +68,14 @@ struct braid_volume {
 	struct work_struct stable_work;
 	struct delayed_work close_work;
 	struct work_struct restart_work;
-	spinlock_t restart_lock;
+	spinlock_t restart_lock;	/* guards @restart and @stuck */
 	struct list_head restart;
 	struct list_head stuck;		/* requests whose local part failed; under restart_lock */
 	struct work_struct remove_work;
 	struct work_struct free_work;
 	bool dying;
 
-	spinlock_t open_lock;
+	spinlock_t open_lock;		/* guards @opens */
 	u32 opens;
 
 	struct braid_stats stats;

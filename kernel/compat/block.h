@@ -21,8 +21,9 @@ struct compat_bdev {
 
 static inline int compat_bdev_open(struct compat_bdev *it, dev_t dev, void *holder)
 {
-	struct file *file = bdev_file_open_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_WRITE, holder, NULL);
+	struct file *file;
 
+	file = bdev_file_open_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_WRITE, holder, NULL);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	it->file = file;
@@ -122,27 +123,34 @@ static inline int compat_set_limits(struct gendisk *disk, struct queue_limits *l
 
 #endif /* COMPAT_HAS_STACK_LIMITS */
 
-/* Defines open and release of a device's operations from functions without a mode. */
+/* Open and release of a device's operations, from functions that volume.c has. */
+int braid_volume_open(void *private_data, bool write);
+void braid_volume_release(void *private_data);
+
 #ifdef COMPAT_HAS_BLK_MODE
-#define COMPAT_BDEV_OPS(open_fn, release_fn)				\
-static int compat_open(struct gendisk *disk, blk_mode_t mode)		\
-{									\
-	return open_fn(disk->private_data, mode & BLK_OPEN_WRITE);	\
-}									\
-static void compat_release(struct gendisk *disk)			\
-{									\
-	release_fn(disk->private_data);					\
+
+static inline int compat_open(struct gendisk *disk, blk_mode_t mode)
+{
+	return braid_volume_open(disk->private_data, mode & BLK_OPEN_WRITE);
 }
+
+static inline void compat_release(struct gendisk *disk)
+{
+	braid_volume_release(disk->private_data);
+}
+
 #else
-#define COMPAT_BDEV_OPS(open_fn, release_fn)				\
-static int compat_open(struct block_device *bdev, fmode_t mode)		\
-{									\
-	return open_fn(bdev->bd_disk->private_data, mode & FMODE_WRITE);\
-}									\
-static void compat_release(struct gendisk *disk, fmode_t mode)		\
-{									\
-	release_fn(disk->private_data);					\
+
+static inline int compat_open(struct block_device *bdev, fmode_t mode)
+{
+	return braid_volume_open(bdev->bd_disk->private_data, mode & FMODE_WRITE);
 }
+
+static inline void compat_release(struct gendisk *disk, fmode_t mode)
+{
+	braid_volume_release(disk->private_data);
+}
+
 #endif /* COMPAT_HAS_BLK_MODE */
 
 #endif /* _BRAID_COMPAT_BLOCK_H */

@@ -9,7 +9,7 @@
 #include "env.h"
 #include "ondisk.h"
 
-/**
+/*
  * struct braid_bits - a set of the blocks of a region, in the order of the disk format
  */
 struct braid_bits {
@@ -33,7 +33,10 @@ struct braid_marks {
 extern "C" {
 #endif
 
-/* Of bytes @offset on of a region, the blocks touched: rounded outwards. True if any bit was 0. */
+/*
+ * Of @bytes, not 0, from @offset on, within one region: the blocks touched, rounded outwards. True
+ * if any bit was 0.
+ */
 bool braid_bits_set(struct braid_bits *bits, u32 offset, u32 bytes);
 /* Rounded inwards: a block that is cleared in part stays set. */
 void braid_bits_clear(struct braid_bits *bits, u32 offset, u32 bytes);

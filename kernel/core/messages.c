@@ -5,14 +5,20 @@
 /* Where a message may come: before the HELLO of its stream, or after it. */
 enum when { EARLY, LATE };
 
-/**
+/* What the header names: nothing, a volume, or a volume and a request. */
+enum numbers { NONE, VOLUME, TAG };
+
+/* No volume has more, so that no region's number is as high. */
+#define REGIONS_MAX	(BRAID_DATA_BYTES_MAX >> BRAID_REGION_SHIFT)
+
+/*
  * struct row - what the header of a type may say
  * @name: for people
  * @body: exact bytes of the body
  * @payload_max: most bytes after it; the least is none
  * @flags: those that may be set
  * @when: before or after HELLO
- * @tagged: a request or its reply: tag and volume mean something
+ * @numbers: those that it carries; the others are 0
  */
 static const struct row {
 	const char *name;
@@ -20,27 +26,27 @@ static const struct row {
 	u32 payload_max;
 	u8 flags;
 	enum when when;
-	bool tagged;
+	enum numbers numbers;
 } rows[BRAID_MSG_COUNT] = {
-	[BRAID_MSG_HELLO] = { "HELLO", BRAID_HELLO_BYTES, 0, 0, EARLY, false },
-	[BRAID_MSG_STATE] = { "STATE", BRAID_STATE_BYTES, 0, 0, LATE, false },
-	[BRAID_MSG_VOLUME] = { "VOLUME", BRAID_VOLUME_BYTES, 0, 0, LATE, false },
-	[BRAID_MSG_PING] = { "PING", BRAID_PING_BYTES, 0, 0, LATE, false },
-	[BRAID_MSG_PONG] = { "PONG", BRAID_PING_BYTES, 0, 0, LATE, false },
-	[BRAID_MSG_GOODBYE] = { "GOODBYE", 0, 0, 0, LATE, false },
-	[BRAID_MSG_STABLE] = { "STABLE", BRAID_DATA_BYTES, 0, 0, LATE, false },
+	[BRAID_MSG_HELLO] = { "HELLO", BRAID_HELLO_BYTES, 0, 0, EARLY, NONE },
+	[BRAID_MSG_STATE] = { "STATE", BRAID_STATE_BYTES, 0, 0, LATE, NONE },
+	[BRAID_MSG_VOLUME] = { "VOLUME", BRAID_VOLUME_BYTES, 0, 0, LATE, VOLUME },
+	[BRAID_MSG_PING] = { "PING", BRAID_PING_BYTES, 0, 0, LATE, NONE },
+	[BRAID_MSG_PONG] = { "PONG", BRAID_PING_BYTES, 0, 0, LATE, NONE },
+	[BRAID_MSG_GOODBYE] = { "GOODBYE", 0, 0, 0, LATE, NONE },
+	[BRAID_MSG_STABLE] = { "STABLE", BRAID_DATA_BYTES, 0, 0, LATE, VOLUME },
 	[BRAID_MSG_REPLY] = { "REPLY", BRAID_REPLY_BYTES, BRAID_PAYLOAD_MAX,
-			      BRAID_MF_MORE | BRAID_MF_CRC, LATE, true },
+			      BRAID_MF_MORE | BRAID_MF_CRC, LATE, TAG },
 	[BRAID_MSG_WRITE] = { "WRITE", BRAID_DATA_BYTES, BRAID_PAYLOAD_MAX,
-			      BRAID_MF_FUA | BRAID_MF_RESYNC | BRAID_MF_CRC, LATE, true },
+			      BRAID_MF_FUA | BRAID_MF_RESYNC | BRAID_MF_CRC, LATE, TAG },
 	[BRAID_MSG_ZEROES] = { "ZEROES", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC | BRAID_MF_UNMAP,
-			       LATE, true },
-	[BRAID_MSG_READ] = { "READ", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, true },
-	[BRAID_MSG_FLUSH] = { "FLUSH", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, true },
-	[BRAID_MSG_CSUM] = { "CSUM", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, true },
-	[BRAID_MSG_MARKS] = { "MARKS", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, true },
-	[BRAID_MSG_DIRTY] = { "DIRTY", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, true },
-	[BRAID_MSG_SETTLED] = { "SETTLED", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, true },
+			       LATE, TAG },
+	[BRAID_MSG_READ] = { "READ", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
+	[BRAID_MSG_FLUSH] = { "FLUSH", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
+	[BRAID_MSG_CSUM] = { "CSUM", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
+	[BRAID_MSG_MARKS] = { "MARKS", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
+	[BRAID_MSG_DIRTY] = { "DIRTY", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
+	[BRAID_MSG_SETTLED] = { "SETTLED", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
 };
 
 static const char *const result_names[] = {
@@ -94,22 +100,23 @@ enum braid_message_result braid_header_decode(struct braid_header *header, const
 {
 	const struct row *row;
 
-	if (braid_get_le16(from) != BRAID_WIRE_MAGIC)
-		return BRAID_MESSAGE_MAGIC;
 	header->type = from[2];
 	header->flags = from[3];
 	header->volume = braid_get_le16(from + 4);
 	header->tag = braid_get_le32(from + 8);
 	header->length = braid_get_le32(from + 12);
 
+	if (braid_get_le16(from) != BRAID_WIRE_MAGIC)
+		return BRAID_MESSAGE_MAGIC;
 	if (header->type >= BRAID_MSG_COUNT || !rows[header->type].name)
 		return BRAID_MESSAGE_TYPE;
 	row = &rows[header->type];
-	if (greeted != (row->when == LATE))
+	if (row->when != (greeted ? LATE : EARLY))
 		return BRAID_MESSAGE_EARLY;
 	if (header->flags & ~row->flags || !zero(from + 6, 2))
 		return BRAID_MESSAGE_FLAGS;
-	if (!row->tagged && header->tag)
+	if ((row->numbers == NONE && header->volume) || (row->numbers != TAG && header->tag) ||
+	    header->tag >= BRAID_WINDOW_REQUESTS_MAX)
 		return BRAID_MESSAGE_FIELD;
 	if (header->length < row->body || header->length > row->body + row->payload_max)
 		return BRAID_MESSAGE_LENGTH;
@@ -130,6 +137,16 @@ void braid_hello_encode(const struct braid_hello *hello, u8 *to)
 	memcpy(to + 48, hello->name, BRAID_NAME_BYTES);
 }
 
+/* Ends within its field, with nothing after its end. */
+static bool name_ok(const char *name)
+{
+	u32 end;
+
+	for (end = 0; end < BRAID_NAME_BYTES && name[end];)
+		end++;
+	return end < BRAID_NAME_BYTES && zero((const u8 *)name + end, BRAID_NAME_BYTES - end);
+}
+
 enum braid_message_result braid_hello_decode(struct braid_hello *hello, const u8 *from)
 {
 	hello->protocol_min = braid_get_le32(from);
@@ -141,13 +158,13 @@ enum braid_message_result braid_hello_decode(struct braid_hello *hello, const u8
 	hello->window_bytes = braid_get_le32(from + 36);
 	hello->flags = braid_get_le32(from + 40);
 	memcpy(hello->name, from + 48, BRAID_NAME_BYTES);
-	if (!zero(from + 8, 8) || !zero(from + 44, 4) || !zero(from + 112, 48))
+	if (hello->flags & ~BRAID_HELLO_CRC || !zero(from + 8, 8) || !zero(from + 44, 4) ||
+	    !zero(from + 112, 48))
 		return BRAID_MESSAGE_FLAGS;
 	if (!hello->protocol_min || hello->protocol_max < hello->protocol_min ||
 	    hello->node >= BRAID_MAX_NODES || hello->peer >= BRAID_MAX_NODES ||
 	    !hello->window_requests || hello->window_requests > BRAID_WINDOW_REQUESTS_MAX ||
-	    hello->window_bytes < BRAID_PAYLOAD_MAX || hello->flags & ~BRAID_HELLO_CRC ||
-	    hello->name[BRAID_NAME_BYTES - 1])
+	    hello->window_bytes < BRAID_PAYLOAD_MAX || !name_ok(hello->name))
 		return BRAID_MESSAGE_FIELD;
 	return BRAID_MESSAGE_OK;
 }
@@ -268,6 +285,8 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 	data->crc = braid_get_le32(from + 44);
 	if (!zero(from + 48, 8))
 		return BRAID_MESSAGE_FLAGS;
+	if (data->crc && !(header->flags & BRAID_MF_CRC))
+		return BRAID_MESSAGE_FIELD;
 
 	switch (header->type) {
 	case BRAID_MSG_WRITE:
@@ -275,21 +294,18 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 			return BRAID_MESSAGE_LENGTH;
 		return range_ok(data) ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
 	case BRAID_MSG_READ:
+	case BRAID_MSG_CSUM:
 		if (data->bytes > BRAID_PAYLOAD_MAX)
 			return BRAID_MESSAGE_FIELD;
 		fallthrough;
 	case BRAID_MSG_ZEROES:
-		return range_ok(data) ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
-	case BRAID_MSG_CSUM:
-		if (data->bytes > BRAID_PAYLOAD_MAX)
-			return BRAID_MESSAGE_FIELD;
 		return range_ok(data) ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
 	case BRAID_MSG_DIRTY:
 		if (data->bytes >= BRAID_MAX_NODES)
 			return BRAID_MESSAGE_FIELD;
 		fallthrough;
 	case BRAID_MSG_MARKS:
-		return data->offset < BRAID_LOG_FREE ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
+		return data->offset <= REGIONS_MAX ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
 	default:
 		return BRAID_MESSAGE_OK;
 	}
@@ -308,7 +324,8 @@ enum braid_message_result braid_reply_decode(struct braid_reply *reply,
 	reply->status = braid_get_le32(from);
 	reply->crc = braid_get_le32(from + 4);
 	reply->next = braid_get_le64(from + 8);
-	if (reply->status >= BRAID_STATUS_COUNT)
+	if (reply->status >= BRAID_STATUS_COUNT || reply->next > REGIONS_MAX ||
+	    (reply->crc && !(header->flags & BRAID_MF_CRC)))
 		return BRAID_MESSAGE_FIELD;
 	if (reply->status != BRAID_STATUS_OK && header->length > BRAID_REPLY_BYTES)
 		return BRAID_MESSAGE_LENGTH;
@@ -330,6 +347,8 @@ bool braid_mark_decode(const u8 *from, u32 *region, u32 *state, const u8 **bits)
 	*region = braid_get_le32(from);
 	*state = braid_get_le32(from + 4);
 	*bits = from + 8;
-	return *region != BRAID_LOG_FREE &&
-	       (*state == BRAID_REGION_LEAF || *state == BRAID_REGION_ALL);
+	if (*region >= REGIONS_MAX)
+		return false;
+	return *state == BRAID_REGION_LEAF ||
+	       (*state == BRAID_REGION_ALL && zero(*bits, BRAID_LEAF_BYTES));
 }

@@ -14,10 +14,15 @@
  *	0	2	magic		0xb7a1
  *	2	1	type		enum braid_message_type
  *	3	1	flags		BRAID_MF_*
- *	4	2	volume		number of the volume; 0 where there is none
+ *	4	2	volume		number of the volume that a VOLUME, STABLE or request is
+ *				about, repeated in a REPLY; 0 in all others
  *	6	2	reserved
- *	8	4	tag		of a request, repeated in its REPLY
+ *	8	4	tag		of a request, repeated in its REPLY; 0 in all others
  *	12	4	length		bytes of body and payload
+ *
+ * A body has the length that its type has below, that of GOODBYE is empty. Only
+ * WRITE and REPLY have a payload, of at most 1 MiB. CRC-32C, regions and bitmaps
+ * are those of ondisk.h; there are at most 2^28 regions.
  *
  * A request (WRITE to SETTLED) takes one of the window_requests tags 0.. that the
  * receiver granted in its HELLO, until its REPLY, which comes on the same stream.
@@ -33,16 +38,19 @@
 #define BRAID_WIRE_MAGIC	0xb7a1
 #define BRAID_HEADER_BYTES	16
 #define BRAID_BODY_MAX		192
-#define BRAID_PAYLOAD_MAX	(1u << 20)
+#define BRAID_PAYLOAD_MAX	0x100000u
 #define BRAID_NAME_BYTES	64
 #define BRAID_WINDOW_REQUESTS_MAX	1024u
 #define BRAID_VOLUME_NUMBER_MAX		65535u
 
-/* One entry of the payload of a REPLY to MARKS: region, kind, bitmap if kind is LEAF. */
+/*
+ * One entry of the payload of a REPLY to MARKS or DIRTY, 136 bytes: 0 4 region, below 2^28;
+ * 4 4 kind (enum braid_region_state, not CLEAN); 8 128 bitmap, of ALL zeroes.
+ */
 #define BRAID_MARK_BYTES	(8 + BRAID_LEAF_BYTES)
 #define BRAID_MARKS_MAX		120u
 
-/* REPLY to CSUM: a hash for each BRAID_CSUM_BYTES of the range. */
+/* REPLY to CSUM: the BLAKE2s hash of each BRAID_CSUM_BYTES of it; the last may be shorter. */
 #define BRAID_CSUM_BYTES	65536u
 #define BRAID_HASH_BYTES	32u
 
@@ -51,7 +59,7 @@
  * @BRAID_MSG_HELLO: the first on each stream
  * @BRAID_MSG_STATE: the sender's configuration and replica
  * @BRAID_MSG_VOLUME: the sender's disk for a volume
- * @BRAID_MSG_PING: proves life, and asks for a lease
+ * @BRAID_MSG_PING: proves life, and may ask for a lease
  * @BRAID_MSG_PONG: its answer
  * @BRAID_MSG_GOODBYE: the sender closes this stream, all is well
  * @BRAID_MSG_STABLE: carries nothing but stable, for an idle volume
@@ -85,9 +93,9 @@ enum braid_message_type {
 	BRAID_MSG_COUNT,
 };
 
-/* Flags of a header. */
+/* Flags of a header. RESYNC goes with all requests, CRC with what has a payload. */
 #define BRAID_MF_FUA		0x01	/* WRITE: durable before the reply */
-#define BRAID_MF_RESYNC		0x02	/* data of a resync or reconciliation, also to a suspect replica */
+#define BRAID_MF_RESYNC		0x02	/* of a resync, also for a suspect replica */
 #define BRAID_MF_UNMAP		0x04	/* ZEROES: may deallocate */
 #define BRAID_MF_MORE		0x08	/* REPLY to MARKS, DIRTY: there is more from @next on */
 #define BRAID_MF_CRC		0x10	/* the body's crc covers the payload */
@@ -100,7 +108,7 @@ enum braid_message_type {
  * @BRAID_STATUS_NO_DISK: it has no disk for the volume, or is suspect
  * @BRAID_STATUS_IO: the disk failed
  * @BRAID_STATUS_CRC: the payload arrived damaged
- * @BRAID_STATUS_RANGE: the range is not within the disk
+ * @BRAID_STATUS_RANGE: the range is not within the disk; of DIRTY: the map is not about that node
  * @BRAID_STATUS_BUSY: out of memory; may be asked again
  */
 enum braid_status {
@@ -125,17 +133,17 @@ struct braid_header {
 
 /*
  * HELLO, 160 bytes:
- *	0	4	protocol_min, lowest version that is spoken
- *	4	4	protocol_max
+ *	0	4	protocol_min, lowest version that is spoken, from 1
+ *	4	4	protocol_max, not below it
  *	8	8	features, 0
  *	16	8	session
- *	24	4	node, the sender's id
- *	28	4	peer, the receiver's id
+ *	24	4	node, the sender's id: 0 to 31
+ *	28	4	peer, the receiver's id: 0 to 31
  *	32	4	window_requests, 1 to 1024
  *	36	4	window_bytes, at least 1 MiB
- *	40	4	flags: 1 payloads carry a crc
+ *	40	4	flags: 1 payloads carry a crc; others are zero
  *	44	4	reserved
- *	48	64	name of the resource, filled up with zeroes
+ *	48	64	name of the resource, filled up with zeroes: one at least
  *	112	48	reserved
  */
 #define BRAID_HELLO_BYTES	160
@@ -152,20 +160,20 @@ struct braid_hello {
 /*
  * STATE, 88 bytes:
  *	0	16	lineage
- *	16	8	epoch
+ *	16	8	epoch: 0 if no configuration is adopted yet
  *	24	8	id
  *	32	8	instance
  *	40	24	last: epoch, id, instance when the sender was last in sync
- *	64	4	flags: BRAID_STATE_*
+ *	64	4	flags: BRAID_STATE_*, others are zero
  *	68	4	term of leases in ms
- *	72	4	writer of the configuration
+ *	72	4	writer of the configuration: 0 to 31, or 0xff: none
  *	76	4	reserved
- *	80	8	stamp: counts the sender's STATE messages
+ *	80	8	stamp: grows with each STATE of the sender; the highest counts
  * Sent after HELLO, and at each change.
  */
 #define BRAID_STATE_BYTES	88
 #define BRAID_STATE_SUSPECT	1u	/* may have lost acknowledged writes (R4a) */
-#define BRAID_STATE_DONE	2u	/* was the writer of this epoch and is it no more, for good (R7) */
+#define BRAID_STATE_DONE	2u	/* was this epoch's writer, never again (R7) */
 #define BRAID_STATE_DISKFUL	4u	/* all volumes have their disks */
 #define BRAID_STATE_SERVING	8u	/* is the writer and serves */
 #define BRAID_STATE_FLAGS	15u
@@ -181,9 +189,10 @@ struct braid_state {
 };
 
 /*
- * VOLUME, 32 bytes: 0 8 size in bytes; 8 4 logical block size; 12 4 flags (1: a disk is
- * attached, 2: it has a volatile cache, 4: it discards); 16 4 largest discard granularity;
- * 20 4 physical block size; 24 8 reserved. One for each volume, before STATE.
+ * VOLUME, 32 bytes: 0 8 size in bytes, a multiple of 4096, at most 2^50; 8 4 logical block size,
+ * 512 or 4096 if a disk is attached; 12 4 flags (1: a disk is attached, 2: it has a volatile cache,
+ * 4: it discards; others are zero); 16 4 discard granularity; 20 4 physical block size; 24 8
+ * reserved. One for each volume, before STATE.
  */
 #define BRAID_VOLUME_BYTES	32
 #define BRAID_VOLUME_ATTACHED	1u
@@ -200,8 +209,9 @@ struct braid_volume_state {
 
 /*
  * PING and PONG, 32 bytes: 0 8 time, the pinger's own, returned as it was; 8 8 epoch; 16 8 id;
- * 24 4 flags (1: a lease is wanted, or granted); 28 4 term granted in ms. A lease is for
- * (epoch, id) and its term runs, for the pinger, from the time of the ping.
+ * 24 4 flags (1: a lease is wanted, or granted; others are zero); 28 4 term in ms: in PONG the one
+ * granted, in PING it means nothing. A lease is for (epoch, id), which PONG returns as they were,
+ * and its term runs, for the pinger, from the time of the ping.
  */
 #define BRAID_PING_BYTES	32
 #define BRAID_PING_LEASE	1u
@@ -216,13 +226,15 @@ struct braid_ping {
  * STABLE, and WRITE to SETTLED, 56 bytes:
  *	0	8	epoch
  *	8	8	id
- *	16	8	generation of the write
+ *	16	8	generation of the WRITE or ZEROES
  *	24	8	stable: all writes up to this generation are durable on all in sync
- *	32	8	offset in bytes; of MARKS and DIRTY the first region
- *	40	4	bytes; of DIRTY the node id that is asked about
+ *	32	8	offset in bytes; of MARKS and DIRTY the first region: 0 to 2^28
+ *	40	4	bytes; of DIRTY the node id that is asked about: 0 to 31
  *	44	4	crc of the payload, CRC-32C, 0 without BRAID_MF_CRC
  *	48	8	reserved
- * WRITE: bytes of payload follow.
+ * WRITE: bytes of payload follow. The range of WRITE, ZEROES, READ and CSUM starts and ends on 512
+ * bytes, is not empty, lies within one region below 2^50, and is, but for ZEROES, at most 1 MiB.
+ * Fields that a type has no use for mean nothing.
  */
 #define BRAID_DATA_BYTES	56
 struct braid_data {
@@ -234,8 +246,9 @@ struct braid_data {
 };
 
 /*
- * REPLY, 16 bytes: 0 4 status; 4 4 crc of the payload; 8 8 next, of MARKS and DIRTY the region to
- * go on with. Payload: of READ the data, of CSUM the hashes, of MARKS and DIRTY the entries.
+ * REPLY, 16 bytes: 0 4 status; 4 4 crc of the payload, CRC-32C, 0 without BRAID_MF_CRC; 8 8 next,
+ * of MARKS and DIRTY the region to go on with, at most 2^28. Payload, only if the status is OK: of
+ * READ the data, of CSUM the hashes, of MARKS and DIRTY at most 120 entries, by region.
  */
 #define BRAID_REPLY_BYTES	16
 #define BRAID_REPLY_CRC		4	/* where the crc is */
@@ -253,7 +266,7 @@ struct braid_reply {
  * @BRAID_MESSAGE_FLAGS: a flag that does not go with the type, or a reserved byte
  * @BRAID_MESSAGE_LENGTH: too short or too long for the type
  * @BRAID_MESSAGE_EARLY: not allowed before HELLO, or HELLO a second time
- * @BRAID_MESSAGE_FIELD: a field of the body that cannot be
+ * @BRAID_MESSAGE_FIELD: a number in the header or a field of the body that cannot be
  */
 enum braid_message_result {
 	BRAID_MESSAGE_OK,
@@ -270,7 +283,10 @@ extern "C" {
 #endif
 
 void braid_header_encode(const struct braid_header *header, u8 *to);
-/* @greeted: whether the HELLO of this stream has been received. */
+/*
+ * @greeted: whether the HELLO of this stream has been received. Decoders fill in the structure
+ * whatever the result is.
+ */
 enum braid_message_result braid_header_decode(struct braid_header *header, const u8 *from,
 					      bool greeted);
 /* Bytes of the body of a type that braid_header_decode() took. */
@@ -291,13 +307,13 @@ enum braid_message_result braid_volume_decode(struct braid_volume_state *volume,
 void braid_ping_encode(const struct braid_ping *ping, u8 *to);
 enum braid_message_result braid_ping_decode(struct braid_ping *ping, const u8 *from);
 void braid_data_encode(const struct braid_data *data, u8 *to);
-enum braid_message_result braid_data_decode(struct braid_data *data, const struct braid_header *header,
-					    const u8 *from);
+enum braid_message_result braid_data_decode(struct braid_data *data,
+					    const struct braid_header *header, const u8 *from);
 void braid_reply_encode(const struct braid_reply *reply, u8 *to);
 enum braid_message_result braid_reply_decode(struct braid_reply *reply,
 					     const struct braid_header *header, const u8 *from);
 
-/* Entries of the replies to MARKS and DIRTY; @state is enum braid_region_state, not CLEAN. */
+/* Entries of the replies to MARKS and DIRTY; @bits may be NULL if @state is not LEAF. */
 void braid_mark_encode(u8 *to, u32 region, u32 state, const u8 *bits);
 bool braid_mark_decode(const u8 *from, u32 *region, u32 *state, const u8 **bits);
 
