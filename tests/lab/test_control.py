@@ -50,7 +50,8 @@ def test_refusals(lab, debug):
         check(a, "volume-del", "EBUSY", volume=0)
         for name in ("", "a/b", ".", ".."):
             check(a, "resource-new", "EINVAL", name=name, node_id=0, lease_ms=500, timeout_ms=2000)
-        r.write(a, count=20)
+        for volume in range(2):
+            r.write(a, volume=volume, count=20)
         r.check_data(a)
 
 
