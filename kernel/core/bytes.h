@@ -25,19 +25,19 @@ static inline u64 braid_get_le64(const u8 *at)
 
 static inline void braid_put_le16(u8 *at, u16 value)
 {
-	at[0] = value & 0xff;
+	at[0] = (u8)(value & 0xff);
 	at[1] = (u8)(value >> 8);
 }
 
 static inline void braid_put_le32(u8 *at, u32 value)
 {
-	braid_put_le16(at, value & 0xffff);
+	braid_put_le16(at, (u16)(value & 0xffff));
 	braid_put_le16(at + 2, (u16)(value >> 16));
 }
 
 static inline void braid_put_le64(u8 *at, u64 value)
 {
-	braid_put_le32(at, value & 0xffffffff);
+	braid_put_le32(at, (u32)(value & 0xffffffff));
 	braid_put_le32(at + 4, (u32)(value >> 32));
 }
 
