@@ -73,7 +73,7 @@ Model set(u32 offset, u32 bytes) {
 }
 
 Model cleared(u32 offset, u32 bytes) {
-    braid_bits bits;
+    braid_bits bits{};
     std::memset(&bits, 0xff, sizeof(bits));
     braid_bits_clear(&bits, offset, bytes);
     return ~model_of(bits);
