@@ -387,6 +387,29 @@ static bool valid(const struct braid_config *config)
 	return true;
 }
 
+/*
+ * While this node serves, a replica enters in_sync only after the join was announced here (R6b):
+ * before that, writes may have completed without it.
+ */
+static bool joins_unannounced(struct braid_resource *res, const struct braid_config *old,
+			      const struct braid_config *new)
+{
+	unsigned long joining = new->in_sync & ~old->in_sync & ~BIT(res->node);
+	u32 node;
+
+	lockdep_assert_held(&res->lock);
+	if (new->writer != res->node || !braid_is_serving(res))
+		return false;
+	for_each_set_bit(node, &joining, BRAID_MAX_NODES) {
+		struct braid_peer *peer;
+
+		peer = rcu_dereference_protected(res->peers[node], lockdep_is_held(&res->lock));
+		if (!peer || !peer->sync || peer->sync->state != BRAID_SYNC_STATE_JOINING)
+			return true;
+	}
+	return false;
+}
+
 int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
 			 bool new_lineage)
 {
@@ -409,6 +432,8 @@ int braid_config_propose(struct braid_resource *res, const struct braid_config *
 	} else if (!new_lineage) {
 		return -EKEYREJECTED;
 	}
+	if (current_one && joins_unannounced(res, &current_one->c, config))
+		return -EAGAIN;
 	next = kzalloc(sizeof(*next), GFP_KERNEL);
 	if (!next)
 		return -ENOMEM;

@@ -423,6 +423,9 @@ int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info
 	case -ESTALE:
 		refuse(info, nest, err, "the epoch is not above the adopted one");
 		break;
+	case -EAGAIN:
+		refuse(info, nest, err, "a replica joins without sync-join");
+		break;
 	case -EINVAL:
 		refuse(info, nest, err, "the configuration contradicts itself");
 		break;

@@ -137,7 +137,8 @@ struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream 
 	u32 bytes, tag;
 
 	spin_lock(&peer->lock);
-	if (!stream->greeted || stream->failed || !stream->credit || list_empty(&peer->queue))
+	if (!peer->ready || !stream->greeted || stream->failed || !stream->credit ||
+	    list_empty(&peer->queue))
 		goto out;
 	send = list_first_entry(&peer->queue, struct braid_send, list);
 	bytes = braid_send_request(send)->payload ? braid_send_request(send)->bytes : 0;

@@ -87,6 +87,19 @@ static bool evictable(const struct braid_region *region, u64 stable)
 	       !braid_marks_unstable(&region->marks, stable);
 }
 
+/* An evicted region's slot in the log is free, whoever evicts it. */
+static void release_slot(struct braid_volume *volume, struct braid_disk *disk,
+			 struct braid_region *region)
+{
+	struct braid_disk *own = disk ?: braid_disk_get(volume);
+
+	if (!own)
+		return;
+	braid_log_release(own, region);
+	if (!disk)
+		braid_disk_put(own);
+}
+
 /* A region to use for @number: a free one, or one that is needed no more. */
 static struct braid_region *take(struct braid_volume *volume, struct braid_shard *shard,
 				 struct braid_disk *disk, u32 number)
@@ -103,8 +116,7 @@ static struct braid_region *take(struct braid_volume *volume, struct braid_shard
 		if (evictable(region, stable)) {
 			hlist_del(&region->hash);
 			shard->active--;
-			if (disk)
-				braid_log_release(disk, region);
+			release_slot(volume, disk, region);
 			goto found;
 		}
 		if (!--scan)
@@ -141,12 +153,44 @@ static void note(struct braid_region *region, u32 offset, u32 bytes, u64 generat
 	braid_bits_set(&marks->bits[later], offset, bytes);
 }
 
-enum braid_begin braid_region_begin(struct braid_volume *volume, struct braid_touch *touch,
-				    struct braid_span *span, struct braid_wait *wait, u64 offset,
-				    u32 bytes, u64 generation, struct braid_disk *disk, u32 absent)
+/* What a write begins with: the parameters of braid_region_begin(). */
+struct begin {
+	struct braid_touch *touch;
+	struct braid_span *span;
+	struct braid_wait *wait;
+	u64 offset;
+	u32 bytes;
+	u64 generation;
+	struct braid_disk *disk;
+	u32 absent;
+	bool lock;
+};
+
+static void enter(struct braid_volume *volume, struct braid_region *region, const struct begin *it)
 {
-	u32 number = (u32)(offset >> BRAID_REGION_SHIFT);
-	u32 within = offset & (BRAID_REGION_SIZE - 1);
+	u32 within = it->offset & (BRAID_REGION_SIZE - 1);
+	u64 stable = READ_ONCE(volume->stable);
+
+	it->touch->region = region;
+	region->refs++;
+	if (it->lock)
+		braid_marks_hold(&region->marks, it->generation, stable);
+	else
+		note(region, within, it->bytes, it->generation, stable);
+	if (it->disk && it->absent &&
+	    braid_dirty_mark(it->disk, it->absent, region->number, within, it->bytes))
+		region->undurable = BRAID_BITS_CHANGED;
+	if (it->span) {
+		it->span->start = it->offset;
+		it->span->last = it->offset + it->bytes - 1;
+		INIT_LIST_HEAD(&it->span->waiters);
+		span_tree_insert(it->span, &region->writes);
+	}
+}
+
+static enum braid_begin begin(struct braid_volume *volume, const struct begin *it)
+{
+	u32 number = (u32)(it->offset >> BRAID_REGION_SHIFT);
 	struct braid_shard *shard = shard_of(volume, number);
 	enum braid_begin result = BRAID_BEGIN_READY;
 	struct braid_region *region;
@@ -156,41 +200,32 @@ enum braid_begin braid_region_begin(struct braid_volume *volume, struct braid_to
 
 	spin_lock_irqsave(&shard->lock, irq);
 	region = find(shard, number);
-	if (span && region) {
-		other = span_tree_iter_first(&region->writes, offset, offset + bytes - 1);
+	if (it->span && region) {
+		other = span_tree_iter_first(&region->writes, it->offset,
+					     it->offset + it->bytes - 1);
 		if (other) {
-			list_add_tail(&wait->list, &other->waiters);
+			list_add_tail(&it->wait->list, &other->waiters);
 			result = BRAID_BEGIN_CONFLICT;
 			goto out;
 		}
 	}
 	if (!region)
-		region = take(volume, shard, disk, number);
+		region = take(volume, shard, it->disk, number);
 	if (!region) {
-		list_add_tail(&touch->list, &shard->full);
+		list_add_tail(&it->touch->list, &shard->full);
 		result = BRAID_BEGIN_FULL;
 		close = true;
 		goto out;
 	}
 
-	touch->region = region;
-	region->refs++;
 	list_move_tail(&region->lru, &shard->lru);
-	note(region, within, bytes, generation, READ_ONCE(volume->stable));
-	if (disk && absent && braid_dirty_mark(disk, absent, number, within, bytes))
-		region->undurable = BRAID_BITS_CHANGED;
-	if (span) {
-		span->start = offset;
-		span->last = offset + bytes - 1;
-		INIT_LIST_HEAD(&span->waiters);
-		span_tree_insert(span, &region->writes);
-	}
-	if (disk && region->logged != BRAID_LOG_DURABLE) {
-		list_add_tail(&touch->list, &region->touches);
+	enter(volume, region, it);
+	if (it->disk && region->logged != BRAID_LOG_DURABLE) {
+		list_add_tail(&it->touch->list, &region->touches);
 		result = BRAID_BEGIN_LOGGING;
 		if (region->logged == BRAID_LOG_UNNEEDED) {
 			region->logged = BRAID_LOG_WANTED;
-			braid_log_want(disk, region);
+			braid_log_want(it->disk, region);
 		}
 	}
 	close = shard->fresh > volume->regions->per_shard / 3;
@@ -199,6 +234,30 @@ out:
 	if (close)
 		braid_generation_close(volume);
 	return result;
+}
+
+enum braid_begin braid_region_begin(struct braid_volume *volume, struct braid_touch *touch,
+				    struct braid_span *span, struct braid_wait *wait, u64 offset,
+				    u32 bytes, u64 generation, struct braid_disk *disk, u32 absent)
+{
+	const struct begin it = {
+		.touch = touch, .span = span, .wait = wait, .offset = offset, .bytes = bytes,
+		.generation = generation, .disk = disk, .absent = absent,
+	};
+
+	return begin(volume, &it);
+}
+
+enum braid_begin braid_region_lock(struct braid_volume *volume, struct braid_touch *touch,
+				   struct braid_span *span, struct braid_wait *wait, u64 offset,
+				   u32 bytes, u64 generation)
+{
+	const struct begin it = {
+		.touch = touch, .span = span, .wait = wait, .offset = offset, .bytes = bytes,
+		.generation = generation, .lock = true,
+	};
+
+	return begin(volume, &it);
 }
 
 void braid_region_end(struct braid_volume *volume, struct braid_touch *touch,

@@ -136,6 +136,13 @@ enum braid_begin braid_region_begin(struct braid_volume *volume, struct braid_to
 				    struct braid_span *span, struct braid_wait *wait, u64 offset,
 				    u32 bytes, u64 generation, struct braid_disk *disk,
 				    u32 absent);
+/*
+ * As above for a range that is only read here while a target's replica is written: nothing of this
+ * node becomes unstable, but the region counts, as it does on the target.
+ */
+enum braid_begin braid_region_lock(struct braid_volume *volume, struct braid_touch *touch,
+				   struct braid_span *span, struct braid_wait *wait, u64 offset,
+				   u32 bytes, u64 generation);
 /* Ends it; waiters of @span (or NULL) go on. Any context. */
 void braid_region_end(struct braid_volume *volume, struct braid_touch *touch,
 		      struct braid_span *span);

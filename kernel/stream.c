@@ -266,7 +266,8 @@ static bool pending(struct braid_stream *stream)
 	if (any)
 		return true;
 	spin_lock(&peer->lock);
-	if (stream->greeted && !stream->failed && stream->credit && !list_empty(&peer->queue)) {
+	if (peer->ready && stream->greeted && !stream->failed && stream->credit &&
+	    !list_empty(&peer->queue)) {
 		struct braid_send *send = list_first_entry(&peer->queue, struct braid_send, list);
 		struct braid_request *req = braid_send_request(send);
 

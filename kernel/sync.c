@@ -57,7 +57,9 @@ static bool over(struct braid_resource *res)
 	return READ_ONCE(res->failing) || READ_ONCE(res->dead) || !braid_is_writer(res);
 }
 
-static int lock_range(struct range_lock *lock, struct braid_volume *volume, u64 offset, u32 bytes)
+/* @local: this node's replica is written, too. */
+static int lock_range(struct range_lock *lock, struct braid_volume *volume, u64 offset, u32 bytes,
+		      bool local)
 {
 	enum braid_begin begun;
 
@@ -71,9 +73,11 @@ static int lock_range(struct range_lock *lock, struct braid_volume *volume, u64 
 		if (over(volume->res))
 			return -ECANCELED;
 		lock->generation = braid_generation_get(volume);
-		lock->disk = braid_disk_get(volume);
-		begun = braid_region_begin(volume, &lock->touch, &lock->span, &lock->wait, offset,
-					   bytes, lock->generation, lock->disk, 0);
+		lock->disk = local ? braid_disk_get(volume) : NULL;
+		begun = local ? braid_region_begin(volume, &lock->touch, &lock->span, &lock->wait,
+						   offset, bytes, lock->generation, lock->disk, 0) :
+				braid_region_lock(volume, &lock->touch, &lock->span, &lock->wait,
+						  offset, bytes, lock->generation);
 		if (begun == BRAID_BEGIN_LOGGING) {
 			braid_log_kick(lock->disk);
 			wait_for_completion(&lock->done);
@@ -392,7 +396,8 @@ static int reconcile_range(struct braid_volume *volume, u32 reference, u32 other
 	int err;
 
 	atomic64_set(&same, 0);
-	err = lock_range(&lock, volume, offset, range->bytes);
+	err = lock_range(&lock, volume, offset, range->bytes,
+			 others >> volume->res->node & 1);
 	if (err)
 		return err;
 	err = copy_locked(volume, reference, others, offset, range->bytes, lock.generation, &same);
@@ -516,7 +521,7 @@ static void copy_work(struct work_struct *work)
 	struct range_lock lock;
 	int source, err;
 
-	err = lock_range(&lock, copy->volume, offset, range->bytes);
+	err = lock_range(&lock, copy->volume, offset, range->bytes, false);
 	if (!err) {
 		source = find_source(copy->volume, sync->peer->node);
 		err = source < 0 ? source :

@@ -73,25 +73,36 @@ void braid_bits_or(struct braid_bits *bits, const struct braid_bits *other)
 		bits->bytes[i] |= other->bytes[i];
 }
 
-bool braid_marks_note(struct braid_marks *marks, u32 offset, u32 bytes, u64 generation, u64 stable)
+/* The set of a generation: the one it has, or one that is free; NULL if there is none. */
+static struct braid_bits *set_of(struct braid_marks *marks, u64 generation, u64 stable)
 {
 	u32 i;
 
-	for (i = 0; i < 2; i++) {
-		if (marks->generation[i] == generation) {
-			braid_bits_set(&marks->bits[i], offset, bytes);
-			return true;
-		}
-	}
+	for (i = 0; i < 2; i++)
+		if (marks->generation[i] == generation)
+			return &marks->bits[i];
 	for (i = 0; i < 2; i++) {
 		if (marks->generation[i] <= stable) {
 			memset(&marks->bits[i], 0, sizeof(marks->bits[i]));
 			marks->generation[i] = generation;
-			braid_bits_set(&marks->bits[i], offset, bytes);
-			return true;
+			return &marks->bits[i];
 		}
 	}
-	return false;
+	return NULL;
+}
+
+bool braid_marks_note(struct braid_marks *marks, u32 offset, u32 bytes, u64 generation, u64 stable)
+{
+	struct braid_bits *bits = set_of(marks, generation, stable);
+
+	if (bits)
+		braid_bits_set(bits, offset, bytes);
+	return bits;
+}
+
+bool braid_marks_hold(struct braid_marks *marks, u64 generation, u64 stable)
+{
+	return set_of(marks, generation, stable);
 }
 
 bool braid_marks_unstable(const struct braid_marks *marks, u64 stable)

@@ -47,6 +47,8 @@ void braid_bits_or(struct braid_bits *bits, const struct braid_bits *other);
 
 /* Notes a write. @generation is above @stable. False if no set is free: the peer broke the rule. */
 bool braid_marks_note(struct braid_marks *marks, u32 offset, u32 bytes, u64 generation, u64 stable);
+/* Counts as unstable in @generation, without a block that is. Otherwise as above. */
+bool braid_marks_hold(struct braid_marks *marks, u64 generation, u64 stable);
 /* Whether any block is in a generation above @stable. */
 bool braid_marks_unstable(const struct braid_marks *marks, u64 stable);
 /* Adds all such blocks to @bits. */
