@@ -20,7 +20,8 @@ MIB = 1 << 20
     pytest.param(False, "ab", {}, id="two", marks=pytest.mark.uml),
     pytest.param(False, "ab", {"block_size": 4096, "meta": "external"}, id="two-4096-external",
                  marks=[pytest.mark.uml, pytest.mark.long]),
-    pytest.param(False, "abc", {"volumes": 3, "streams": 3}, id="three-volumes", marks=pytest.mark.uml),
+    pytest.param(False, "abc", {"volumes": 3, "streams": 3}, id="three-volumes",
+                 marks=[pytest.mark.uml, pytest.mark.long]),
     pytest.param(False, "abc", {"block_size": 4096, "checksums": False, "streams": 1}, id="three-4096",
                  marks=[pytest.mark.uml, pytest.mark.long]),
     pytest.param(False, "ab", {"meta": "external", "volumes": 3}, id="two-external-volumes",
@@ -116,7 +117,7 @@ def test_large_and_unaligned_requests(lab, debug):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("block_size", [512, 4096])
+@pytest.mark.parametrize("block_size", [512, pytest.param(4096, marks=pytest.mark.long)])
 def test_discards_and_zeroes(lab, block_size):
     """P3: zeroed ranges read as zeros, and discarded ones are the same on all replicas."""
     with mirror(lab, "abc", block_size=block_size) as r:

@@ -23,7 +23,8 @@ def lose(r, writer, node):
     writer.wait_service("serving")
 
 
-@pytest.mark.parametrize("debug", UML)
+@pytest.mark.parametrize("debug", [pytest.param(False, id="uml", marks=[pytest.mark.uml, pytest.mark.long]),
+                                   UML[1]])
 def test_a_cut_link(lab, debug):
     """P1, P3: writes hang from the cut until the peer is dropped; afterwards only they are copied."""
     with mirror(lab, "ab", debug=debug, size=32 * MIB) as r:
@@ -73,7 +74,7 @@ def test_writes_during_a_resync(lab, debug):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("how", ["link", "target", "source"])
+@pytest.mark.parametrize("how", [pytest.param("link", marks=pytest.mark.long), "target", "source"])
 def test_an_interrupted_resync(lab, how):
     """P6, P3: whatever is lost on the way, the target is not in sync until it is made so later."""
     with mirror(lab, "ab", size=40 * MIB) as r:

@@ -307,6 +307,19 @@ TEST(Marks, AThirdUnstableGenerationIsRefused) {
     EXPECT_TRUE(braid_marks_note(&marks, 4 * block_size, block_size, 7, 5));
 }
 
+TEST(Marks, AHeldRegionIsUnstableWithoutABlock) {
+    braid_marks marks{};
+    ASSERT_TRUE(braid_marks_hold(&marks, 1, 0));
+    EXPECT_TRUE(braid_marks_unstable(&marks, 0));
+    EXPECT_FALSE(braid_marks_unstable(&marks, 1));
+    EXPECT_TRUE(collected(marks, 0).none());
+    ASSERT_TRUE(braid_marks_note(&marks, 0, 4096, 1, 0));
+    ASSERT_TRUE(braid_marks_hold(&marks, 1, 0));
+    EXPECT_EQ(collected(marks, 0).count(), 1U) << "what was noted stays";
+    ASSERT_TRUE(braid_marks_hold(&marks, 2, 0));
+    EXPECT_FALSE(braid_marks_hold(&marks, 3, 0));
+}
+
 TEST(Marks, CollectAdds) {
     braid_marks marks{};
     ASSERT_TRUE(braid_marks_note(&marks, 0, block_size, 1, 0));
