@@ -6,6 +6,7 @@
 #include "peer.h"
 #include "volume.h"
 
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/slab.h>
@@ -34,8 +35,9 @@ static void free_work(struct work_struct *work)
 	destroy_workqueue(res->wq);
 	xa_destroy(&res->volumes);
 	braid_log_destroyed("resource", "%p", res);
+	if (res->keeps_module)
+		module_put(THIS_MODULE);
 	kfree_rcu_mightsleep(res);
-	module_put(THIS_MODULE);
 }
 
 void braid_resource_put(struct braid_resource *res)
@@ -56,7 +58,7 @@ static void destroy_work(struct work_struct *work)
 	struct braid_netns *netns = res->netns;
 	struct braid_volume *volume;
 	unsigned long number;
-	u32 node;
+	u32 node, tries;
 
 	for (node = 0; node < BRAID_MAX_NODES; node++) {
 		struct braid_peer *peer;
@@ -77,6 +79,16 @@ static void destroy_work(struct work_struct *work)
 	}
 	braid_config_flush(res);
 	braid_event_simple(res, BRAID_EVENT_KIND_RESOURCE, .new = "removed", .cause = "requested");
+	/*
+	 * Who sees that the resource is gone may unload the module at once, unless a device is still
+	 * open. From here on braid_wq alone keeps the module's end from coming: its exit drains it.
+	 */
+	for (tries = 0; tries < 1000 && refcount_read(&res->refs) > 1; tries++)
+		usleep_range(1000, 2000);
+	if (refcount_read(&res->refs) == 1) {
+		res->keeps_module = false;
+		module_put(THIS_MODULE);
+	}
 	mutex_lock(&netns->lock);
 	list_del(&res->list);
 	wake_up_all(&netns->gone);
@@ -122,6 +134,7 @@ struct braid_resource *braid_resource_new(struct braid_netns *netns, const char 
 	} while (!res->instance);
 	braid_config_init(res);
 	__module_get(THIS_MODULE);
+	res->keeps_module = true;
 	list_add_tail(&res->list, &netns->resources);
 	braid_log_created("resource", "%p", res);
 	return res;

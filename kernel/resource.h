@@ -65,6 +65,7 @@ struct braid_adopted {
  * @sequence: of the last event
  * @policy: what happens to I/O that cannot complete
  * @dead: being taken down
+ * @keeps_module: it holds a reference to the module
  */
 struct braid_resource {
 	struct list_head list;
@@ -116,6 +117,7 @@ struct braid_resource {
 	u32 timeout_ms;
 	u32 policy;
 	bool dead;
+	bool keeps_module;
 };
 
 struct braid_resource *braid_resource_new(struct braid_netns *netns, const char *name, u32 node);

@@ -528,7 +528,11 @@ static int receive_answer(struct braid_stream *stream, struct braid_request *req
 	req->answer_length = payload;
 	req->answer_next = reply->next;
 	req->answer_more = header->flags & BRAID_MF_MORE;
-	return braid_stream_receive(stream, req->answer, payload);
+	err = braid_stream_receive(stream, req->answer, payload);
+	if (!err && header->flags & BRAID_MF_CRC &&
+	    ~braid_crc32c(~0u, req->answer, payload) != reply->crc)
+		*status = BRAID_STATUS_CRC;
+	return err;
 }
 
 static int receive_reply(struct braid_stream *stream, const struct braid_header *header,
@@ -550,7 +554,8 @@ static int receive_reply(struct braid_stream *stream, const struct braid_header 
 		return braid_stream_skip(stream, payload);
 	status = reply.status;
 	req = braid_send_request(send);
-	if (payload || (status == BRAID_STATUS_OK && req->type == BRAID_MSG_READ))
+	if (payload || header->flags & BRAID_MF_MORE ||
+	    (status == BRAID_STATUS_OK && req->type == BRAID_MSG_READ))
 		err = receive_answer(stream, req, header, &reply, &status);
 	if (err)
 		return err == -EPROTO ?

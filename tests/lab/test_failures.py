@@ -18,7 +18,7 @@ MIB = 1 << 20
 @pytest.mark.parametrize("debug, names", [
     pytest.param(False, "ab", id="two", marks=pytest.mark.uml),
     pytest.param(False, "abc", id="three", marks=pytest.mark.uml),
-    pytest.param(True, "abc", id="three-debug", marks=pytest.mark.uml_debug)])
+    pytest.param(True, "abc", id="three-debug", marks=[pytest.mark.uml_debug, pytest.mark.long])])
 def test_the_writer_dies(lab, debug, names):
     """P1, P5, P3: another replica has every acknowledged write; so has the old one when it is back."""
     with mirror(lab, names, debug=debug) as r:

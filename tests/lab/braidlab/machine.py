@@ -190,6 +190,10 @@ class Machine:
 
     def unload(self, module: str) -> None:
         self.modules.remove(module)
+        # A thread of the module may still be on its way out when all that it worked for is gone.
+        users = f"/sys/module/{module}/refcnt"
+        self.run(f"for i in $(seq 50); do [ \"$(cat {users})\" = 0 ] && break; sleep 0.1; done",
+                 check=False)
         result = self.run(["rmmod", module], check=False)
         if result.rc != 0:
             raise KernelFailure(self.name, "unload", f"rmmod {module}: {result.err.strip()}")
