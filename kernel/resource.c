@@ -80,8 +80,8 @@ static void destroy_work(struct work_struct *work)
 	braid_config_flush(res);
 	braid_event_simple(res, BRAID_EVENT_KIND_RESOURCE, .new = "removed", .cause = "requested");
 	/*
- * Peers first, so that no reply of theirs meets a volume that goes; then volumes. Memory stays
-	 * open. From here on braid_wq alone keeps the module's end from coming: its exit drains it.
+	 * Who sees that the resource is gone may unload the module at once, unless a device is
+	 * still open. From here on only braid_wq keeps the module's end away: its exit drains it.
 	 */
 	for (tries = 0; tries < 1000 && refcount_read(&res->refs) > 1; tries++)
 		usleep_range(1000, 2000);
