@@ -71,7 +71,6 @@ u32 braid_lease_grant(struct braid_resource *res, u32 node, const struct braid_p
 	if (config && !res->adopting && config->epoch == ping->epoch && config->id == ping->id &&
 	    config->writer == node) {
 		term = res->lease_ms;
-		res->grant_writer = node;
 		res->grant_until = ktime_get_boottime_ns() + (u64)term * NSEC_PER_MSEC;
 	}
 	rcu_read_unlock();
@@ -410,6 +409,20 @@ static bool joins_unannounced(struct braid_resource *res, const struct braid_con
 	return false;
 }
 
+/* A writer's requests to a member in sync need somewhere to wait, connected or not. */
+static bool lacks_peer(struct braid_resource *res, const struct braid_config *config)
+{
+	unsigned long others = config->in_sync & ~BIT(res->node);
+	u32 node;
+
+	if (config->writer != res->node)
+		return false;
+	for_each_set_bit(node, &others, BRAID_MAX_NODES)
+		if (!rcu_access_pointer(res->peers[node]))
+			return true;
+	return false;
+}
+
 int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
 			 bool new_lineage)
 {
@@ -434,6 +447,8 @@ int braid_config_propose(struct braid_resource *res, const struct braid_config *
 	}
 	if (current_one && joins_unannounced(res, &current_one->c, config))
 		return -EAGAIN;
+	if (lacks_peer(res, config))
+		return -ENOENT;
 	next = kzalloc(sizeof(*next), GFP_KERNEL);
 	if (!next)
 		return -ENOMEM;
@@ -444,16 +459,18 @@ int braid_config_propose(struct braid_resource *res, const struct braid_config *
 	return 0;
 }
 
-/* The old writer confirmed that it has stopped for good (R7). */
-static bool confirmed(struct braid_resource *res, u32 writer, u64 epoch)
+/* The old writer confirmed that it has stopped for good (R7), or adopted another one itself. */
+static bool confirmed(struct braid_resource *res, const struct braid_config *old)
 {
-	struct braid_peer *peer = braid_peer_find(res, writer);
+	struct braid_peer *peer = braid_peer_find(res, old->writer);
 	bool done = false;
 
 	if (!peer)
 		return false;
 	spin_lock(&peer->lock);
-	done = peer->known && peer->remote.epoch == epoch && peer->remote.flags & BRAID_STATE_DONE;
+	done = peer->known && !memcmp(peer->remote.lineage, old->lineage, sizeof(old->lineage)) &&
+	       (peer->remote.epoch == old->epoch ? peer->remote.flags & BRAID_STATE_DONE :
+		peer->remote.epoch > old->epoch && peer->remote.writer != old->writer);
 	spin_unlock(&peer->lock);
 	braid_peer_put(peer);
 	return done;
@@ -471,9 +488,9 @@ static void wait_for_grant(struct braid_resource *res, const struct braid_config
 		if (now >= until || READ_ONCE(res->dead))
 			return;
 		wait_event_timeout(res->wait,
-				   confirmed(res, old->writer, old->epoch) || READ_ONCE(res->dead),
+				   confirmed(res, old) || READ_ONCE(res->dead),
 				   nsecs_to_jiffies(until - now) + 1);
-		if (confirmed(res, old->writer, old->epoch))
+		if (confirmed(res, old))
 			return;
 	}
 }
@@ -673,7 +690,8 @@ static void adopt_work(struct work_struct *work)
 	spin_unlock(&res->state_lock);
 	mutex_unlock(&res->lock);
 	synchronize_rcu();
-	fold_again(res, before ? before->in_sync & ~next->c.in_sync : 0, fold);
+	fold_again(res, (before ? before->in_sync & ~next->c.in_sync : 0) |
+			(fold ? BIT(res->node) : 0), fold);
 	spin_lock(&res->state_lock);
 	WRITE_ONCE(res->adopting, false);
 	spin_unlock(&res->state_lock);

@@ -292,18 +292,14 @@ int braid_nl_resource_new_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!good_name(nla_data(name)))
 		return refuse(info, name, -EINVAL,
 			      "a name is letters, digits, '.', '_', '-', and begins with none of these");
-	res = braid_resource_find(netns, nla_data(name));
-	if (res) {
-		braid_resource_put(res);
-		return refuse(info, name, -EEXIST, "there is a resource of this name");
-	}
 	mutex_lock(&netns->lock);
 	res = braid_resource_new(netns, nla_data(name), nla_get_u32(node));
-	if (res)
+	err = PTR_ERR_OR_ZERO(res);
+	if (!err)
 		apply_settings(res, info->attrs);
-	else
-		err = -ENOMEM;
 	mutex_unlock(&netns->lock);
+	if (err == -EEXIST)
+		return refuse(info, name, err, "there is a resource of this name");
 	return err;
 }
 
@@ -422,6 +418,9 @@ int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info
 		break;
 	case -ESTALE:
 		refuse(info, nest, err, "the epoch is not above the adopted one");
+		break;
+	case -ENOENT:
+		refuse(info, nest, err, "a member in sync is not known: peer-new");
 		break;
 	case -EAGAIN:
 		refuse(info, nest, err, "a replica joins without sync-join");
@@ -729,11 +728,11 @@ int braid_nl_peer_del_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	rcu_read_lock();
 	config = braid_config(peer->res);
-	member = config && config->in_sync >> peer->node & 1;
+	member = config && braid_required(peer->res, config) >> peer->node & 1;
 	rcu_read_unlock();
-	if (member)
+	if (member || peer->res->next)
 		err = refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], -EBUSY,
-			     "the peer is in sync in the adopted configuration");
+			     "the peer is in sync, being resynced, or may become so");
 	else
 		braid_peer_del(peer);
 	put_peer(peer);

@@ -132,7 +132,6 @@ static int put_stats(struct sk_buff *msg, const struct braid_stats *stats)
 	    braid_put_u64(msg, BRAID_A_STATS_CONFLICTS, atomic64_read(&stats->conflicts)) ||
 	    braid_put_u64(msg, BRAID_A_STATS_PEER_WRITES, atomic64_read(&stats->peer_writes)) ||
 	    braid_put_u64(msg, BRAID_A_STATS_PEER_READS, atomic64_read(&stats->peer_reads)) ||
-	    braid_put_u64(msg, BRAID_A_STATS_REPAIRED, atomic64_read(&stats->repaired)) ||
 	    nla_put(msg, BRAID_A_STATS_LATENCY, sizeof(latency), latency))
 		return -EMSGSIZE;
 	nla_nest_end(msg, nest);

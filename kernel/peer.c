@@ -232,7 +232,6 @@ static bool settle(struct braid_peer *peer, struct braid_send *send, u32 *status
 		if (cancel_status(req, BRAID_STATUS_OK) != BRAID_STATUS_OK)
 			return true;
 		/* A member that cannot write: what it lacks waits until it is dropped (R3). */
-		peer->failing = true;
 		enqueue(peer, send);
 		if (!send->parked) {
 			list_move_tail(&send->list, &peer->parked);
@@ -249,6 +248,8 @@ void braid_peer_sent(struct braid_peer *peer, struct braid_send *send)
 	bool tell = false;
 	u32 status, i;
 
+	braid_stats_latency(&req->volume->stats, BRAID_STAGE_NETWORK,
+			    ktime_to_ns(ktime_sub(ktime_get(), send->sent)));
 	spin_lock(&peer->lock);
 	if (!send->answered) {
 		send->state = BRAID_SEND_SENT;
@@ -348,7 +349,6 @@ void braid_peer_cancel(struct braid_peer *peer, u32 status)
 	}
 	list_for_each_entry(send, &cancelled, list)
 		send->state = BRAID_SEND_IDLE;
-	peer->failing = false;
 	spin_unlock(&peer->lock);
 
 	list_for_each_entry_safe(send, next, &cancelled, list) {
@@ -579,8 +579,7 @@ void braid_peer_message_state(struct braid_peer *peer, const struct braid_state 
 	if (changed)
 		braid_event_simple(res, BRAID_EVENT_KIND_PEER, .node = &peer->node,
 				   .epoch = state->epoch, .cause = "announced");
-	if (state->flags & BRAID_STATE_DONE)
-		wake_up_all(&res->wait);
+	wake_up_all(&res->wait);	/* it may confirm that it has stopped */
 	braid_sync_check(peer);
 	braid_peer_update(peer);
 	braid_peer_ping(peer);

@@ -48,7 +48,6 @@ struct braid_peer {
 	u32 state;
 	bool ready;
 	bool known;
-	bool failing;
 	bool linked;
 	bool joining;
 	bool dead;

@@ -298,6 +298,9 @@ static u32 admit(struct peer_io *io, u32 *absent)
 	else
 		*absent = braid_absent(res, config);
 	io->in_sync = config && config->in_sync >> res->node & 1;
+	/* Attached again since: it lacks what was written meanwhile, and may not count. */
+	if (io->in_sync && !braid_self_in_sync(res, config))
+		status = BRAID_STATUS_NO_DISK;
 	rcu_read_unlock();
 	if (status != BRAID_STATUS_OK)
 		return status;

@@ -220,6 +220,17 @@ void braid_generation_reset(struct braid_volume *volume)
 	spin_unlock_irq(&volume->generation_lock);
 }
 
+void braid_generation_settled(struct braid_volume *volume)
+{
+	spin_lock_irq(&volume->generation_lock);
+	volume->stable = volume->generation++;
+	volume->closing = 0;
+	volume->written = false;
+	volume->wedged = false;
+	spin_unlock_irq(&volume->generation_lock);
+	queue_work(volume->res->wq, &volume->stable_work);
+}
+
 /* Dirty bits on disk, so that regions may leave the log; then whoever waits for one. */
 static void persist_and_retry(struct braid_volume *volume)
 {
@@ -339,7 +350,8 @@ void braid_generation_stable(struct braid_volume *volume, u64 stable)
 
 static void in_flight_put(struct braid_resource *res)
 {
-	if (atomic_dec_and_test(&res->in_flight) && READ_ONCE(res->draining))
+	if (atomic_dec_and_test(&res->in_flight) &&
+	    (READ_ONCE(res->draining) || READ_ONCE(res->failing)))
 		wake_up_all(&res->wait);
 }
 
@@ -755,6 +767,8 @@ static void started(struct braid_request *req, u32 peers)
 {
 	struct braid_resource *res = req->volume->res;
 
+	braid_stats_latency(&req->volume->stats, BRAID_STAGE_SUBMIT,
+			    ktime_to_ns(ktime_sub(ktime_get(), req->started)));
 	pump_peers(res, peers);
 	clear_waiting(req, BRAID_WAIT_SUBMIT);
 }
@@ -785,8 +799,8 @@ static void start_write(struct braid_request *req)
 	}
 	required = braid_required(res, config);
 	absent = braid_absent(res, config);
-	if (!(required & self) && disk) {
-		/* Attached, but not in sync: a resync's business, not ours. */
+	if (disk && !braid_self_in_sync(res, config)) {
+		/* Attached, but not in sync: nothing that counts. */
 		braid_disk_put(disk);
 		disk = NULL;
 	}
@@ -805,7 +819,8 @@ static void start_write(struct braid_request *req)
 		if (disk)
 			braid_disk_put(disk);
 		braid_generation_put(volume, generation);
-		atomic64_inc(&volume->stats.conflicts);
+		if (begun == BRAID_BEGIN_CONFLICT)
+			atomic64_inc(&volume->stats.conflicts);
 		return;
 	}
 	queue_peers(req, required & ~self);
@@ -864,7 +879,7 @@ static u32 read_source(struct braid_request *req)
 	const struct braid_config *config = braid_config(res);
 	u32 left = config ? config->in_sync & ~req->tried : 0, node;
 
-	if (left & BIT(res->node)) {
+	if (left & BIT(res->node) && braid_self_in_sync(res, config)) {
 		req->disk = braid_disk_get(req->volume);
 		if (req->disk)
 			return BIT(res->node);
@@ -914,8 +929,6 @@ static void start_read(struct braid_request *req)
 	queue_peers(req, source & ~BIT(res->node));
 	rcu_read_unlock();
 	if (source == BIT(res->node)) {
-		if (req->tried)
-			atomic64_inc(&volume->stats.repaired);
 		if (!req->disk)
 			req->disk = braid_disk_get(volume);
 		if (req->disk)
@@ -1156,13 +1169,6 @@ void braid_request_submit(struct braid_volume *volume, struct bio *bio)
 	}
 	if (bio)
 		submit_one(volume, bio);
-}
-
-void braid_request_end_held(struct braid_request *req, blk_status_t status)
-{
-	atomic_inc(&req->volume->res->in_flight);
-	req->status = status;
-	request_end(req);
 }
 
 void braid_request_fill(struct braid_request *req, struct braid_header *header,

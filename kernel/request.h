@@ -126,7 +126,6 @@ void braid_request_free(struct braid_request *req);
 void braid_request_answered(struct braid_request *req, u32 node, u32 status);
 /* A held request may go on, or fails. Process context. */
 void braid_request_restart(struct braid_request *req);
-void braid_request_end_held(struct braid_request *req, blk_status_t status);
 /* After a configuration without this node in sync: what waits for the failed disk goes on. */
 void braid_request_unstick(struct braid_volume *volume, blk_status_t status);
 
@@ -147,6 +146,8 @@ u32 braid_bio_vecs(struct bio *bio, struct bio_vec **vecs, u32 *offset);
 void braid_generation_reset(struct braid_volume *volume);
 /* A message of the writer said that this is stable. Process context. */
 void braid_generation_stable(struct braid_volume *volume, u64 stable);
+/* All replicas were made equal, with nothing under way: whatever was written is stable. */
+void braid_generation_settled(struct braid_volume *volume);
 /* Sleeps until all that was written before is stable, unless I/O fails. */
 void braid_generation_drain(struct braid_volume *volume);
 u64 braid_generation_get(struct braid_volume *volume);

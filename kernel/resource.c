@@ -107,18 +107,45 @@ void braid_resource_destroy(struct braid_resource *res)
 	queue_work(braid_wq, &res->destroy_work);
 }
 
-/* Under the namespace's lock. */
-struct braid_resource *braid_resource_new(struct braid_netns *netns, const char *name, u32 node)
+static struct braid_resource *find(struct braid_netns *netns, const char *name)
 {
-	struct braid_resource *res = kzalloc(sizeof(*res), GFP_KERNEL);
+	struct braid_resource *res;
 
 	lockdep_assert_held(&netns->lock);
+	list_for_each_entry(res, &netns->resources, list)
+		if (!strcmp(res->name, name))
+			return res;
+	return NULL;
+}
+
+/* A reference to a resource, which may be on its way out; or NULL. */
+struct braid_resource *braid_resource_find(struct braid_netns *netns, const char *name)
+{
+	struct braid_resource *res;
+
+	mutex_lock(&netns->lock);
+	res = find(netns, name);
+	if (res && !refcount_inc_not_zero(&res->refs))
+		res = NULL;
+	mutex_unlock(&netns->lock);
+	return res;
+}
+
+/* Under the namespace's lock. An ERR_PTR if that fails; -EEXIST: the name is taken. */
+struct braid_resource *braid_resource_new(struct braid_netns *netns, const char *name, u32 node)
+{
+	struct braid_resource *res;
+
+	lockdep_assert_held(&netns->lock);
+	if (find(netns, name))
+		return ERR_PTR(-EEXIST);
+	res = kzalloc(sizeof(*res), GFP_KERNEL);
 	if (!res)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	res->wq = alloc_workqueue("braid/%s", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0, name);
 	if (!res->wq) {
 		kfree(res);
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	}
 	refcount_set(&res->refs, 1);
 	res->netns = netns;
@@ -128,7 +155,6 @@ struct braid_resource *braid_resource_new(struct braid_netns *netns, const char 
 	xa_init(&res->volumes);
 	res->lease_ms = LEASE_MS_DEFAULT;
 	res->timeout_ms = TIMEOUT_MS_DEFAULT;
-	res->grant_writer = BRAID_NO_WRITER;
 	do {
 		res->instance = get_random_u64();
 	} while (!res->instance);
@@ -138,21 +164,6 @@ struct braid_resource *braid_resource_new(struct braid_netns *netns, const char 
 	list_add_tail(&res->list, &netns->resources);
 	braid_log_created("resource", "%p", res);
 	return res;
-}
-
-/* A reference to a resource that is not being removed, or NULL. */
-struct braid_resource *braid_resource_find(struct braid_netns *netns, const char *name)
-{
-	struct braid_resource *res, *found = NULL;
-
-	mutex_lock(&netns->lock);
-	list_for_each_entry(res, &netns->resources, list)
-		if (!strcmp(res->name, name) && refcount_inc_not_zero(&res->refs)) {
-			found = res;
-			break;
-		}
-	mutex_unlock(&netns->lock);
-	return found;
 }
 
 bool braid_resource_open(struct braid_resource *res)

@@ -54,8 +54,7 @@ struct braid_adopted {
  * @draining: demotion waits for I/O to end
  * @failing: all I/O fails until demoted (force, policy, or all replicas lost)
  * @done_epoch: epoch in which this node was the writer and irrevocably stopped
- * @grant_until: end of the last lease granted to @grant_writer, CLOCK_BOOTTIME ns
- * @grant_writer: node that holds it
+ * @grant_until: end of the last lease granted, to the configuration's writer; CLOCK_BOOTTIME ns
  * @held_since: when service became held, CLOCK_BOOTTIME ns
  * @reason: why service is what it is
  * @instance: of this node's replicas
@@ -96,7 +95,6 @@ struct braid_resource {
 	bool failing;
 	u64 done_epoch;
 	u64 grant_until;
-	u32 grant_writer;
 	u64 held_since;
 	const char *reason;
 	u64 instance;
@@ -154,6 +152,14 @@ static inline const struct braid_config *braid_config(const struct braid_resourc
 	const struct braid_adopted *adopted = rcu_dereference(res->config);
 
 	return adopted ? &adopted->c : NULL;
+}
+
+/* Whether this node's own replicas are those that are in sync, and not attached since. */
+static inline bool braid_self_in_sync(const struct braid_resource *res,
+				      const struct braid_config *config)
+{
+	return config->in_sync >> res->node & 1 &&
+	       config->instance[res->node] == READ_ONCE(res->instance);
 }
 
 static inline bool braid_is_serving(const struct braid_resource *res)

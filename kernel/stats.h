@@ -24,7 +24,6 @@ struct braid_stats {
 	atomic64_t metadata_writes, log_writes;
 	atomic64_t conflicts;
 	atomic64_t peer_writes, peer_reads;
-	atomic64_t repaired;
 	atomic64_t latency[BRAID_STAGES][BRAID_BUCKETS];
 };
 

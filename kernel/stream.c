@@ -117,6 +117,11 @@ static void configure(struct sock *sk)
 	sk->sk_sndtimeo = MAX_SCHEDULE_TIMEOUT;
 	release_sock(sk);
 	tcp_sock_set_nodelay(sk);
+	/*
+	 * A connection that was given up delivers nothing later, and its socket does not stay for
+	 * the sake of what was not delivered.
+	 */
+	sock_no_linger(sk);
 }
 
 void braid_stream_get(struct braid_stream *stream)

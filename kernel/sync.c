@@ -438,6 +438,8 @@ static int reconcile_volume(struct braid_volume *volume, u32 reference, u32 in_s
 	for (node = 0; node < BRAID_MAX_NODES && !err; node++)
 		if (in_sync >> node & 1)
 			err = settle(volume, node);
+	if (!err)
+		braid_generation_settled(volume);
 	return err;
 }
 
@@ -574,6 +576,15 @@ static void wait_copies(struct braid_sync *sync, u32 limit)
 	wait_event(sync->wait, (u32)atomic_read(&sync->copies) < limit);
 }
 
+/* The last region of a volume ends where its data does. */
+static void clear_range(struct braid_dirty *map, u64 size, const struct sync_range *range)
+{
+	u64 end = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset + range->bytes;
+
+	braid_dirty_clear(map, range->region, range->offset,
+			  end >= size ? BRAID_REGION_SIZE - range->offset : range->bytes);
+}
+
 /* Copies a batch of ranges, flushes the target, and only then takes them as clean (R6c). */
 static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 		      struct braid_dirty *map, struct sync_range *batch, u64 *at)
@@ -581,6 +592,7 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 	ktime_t end = ktime_add_ms(ktime_get(), BATCH_MS);
 	u32 count = 0, i;
 	int found = 0;
+	bool stopped;
 
 	while (count < BATCH && !ends(sync) && (!count || ktime_before(ktime_get(), end))) {
 		struct copy *copy;
@@ -614,11 +626,17 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 	found = execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL);
 	if (found)
 		return found;
-	for (i = 0; i < count; i++)
-		braid_dirty_clear(map, batch[i].region, batch[i].offset,
-				  ((u64)batch[i].region << BRAID_REGION_SHIFT) + batch[i].offset +
-				  batch[i].bytes >= volume->size ?
-				  BRAID_REGION_SIZE - batch[i].offset : batch[i].bytes);
+	/*
+	 * Not after the target was given up: what it may have lost since is being marked, and must
+	 * not be cleared again.
+	 */
+	mutex_lock(&volume->res->lock);
+	stopped = sync->stop;
+	for (i = 0; i < count && !stopped; i++)
+		clear_range(map, volume->size, &batch[i]);
+	mutex_unlock(&volume->res->lock);
+	if (stopped)
+		return -ECANCELED;
 	measure(sync, map->dirty_bytes);
 	return count;
 }

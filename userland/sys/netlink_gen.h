@@ -399,11 +399,9 @@ inline constexpr std::uint16_t conflicts = 9;
 inline constexpr std::uint16_t peer_writes = 10;
 /// Reads done for peers.
 inline constexpr std::uint16_t peer_reads = 11;
-/// Ranges rewritten after a failed read.
-inline constexpr std::uint16_t repaired = 12;
 /// Histograms: for submit, local, network, remote and complete 32 u64 each; entry i counts 2^i to
 /// 2^(i+1) nanoseconds.
-inline constexpr std::uint16_t latency = 13;
+inline constexpr std::uint16_t latency = 12;
 }  // namespace attr::stats
 
 namespace attr::volume {
@@ -616,8 +614,7 @@ inline constexpr auto stats = std::to_array<Attribute>({
     {"conflicts", 9, AttributeType::u64, false, nullptr, nullptr},
     {"peer-writes", 10, AttributeType::u64, false, nullptr, nullptr},
     {"peer-reads", 11, AttributeType::u64, false, nullptr, nullptr},
-    {"repaired", 12, AttributeType::u64, false, nullptr, nullptr},
-    {"latency", 13, AttributeType::binary, false, nullptr, nullptr},
+    {"latency", 12, AttributeType::binary, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 

@@ -294,8 +294,6 @@ enum braid_a_stats {
 	BRAID_A_STATS_PEER_WRITES,
 	/* Reads done for peers. */
 	BRAID_A_STATS_PEER_READS,
-	/* Ranges rewritten after a failed read. */
-	BRAID_A_STATS_REPAIRED,
 	/*
 	 * Histograms: for submit, local, network, remote and complete 32 u64
 	 * each; entry i counts 2^i to 2^(i+1) nanoseconds.
