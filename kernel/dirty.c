@@ -10,19 +10,6 @@
 
 #define SECTORS_PER_BLOCK	(BRAID_BLOCK_SIZE / BRAID_SUMMARY_BYTES)
 
-static struct kmem_cache *leaf_cache;
-
-int braid_dirty_init(void)
-{
-	leaf_cache = kmem_cache_create("braid_leaf", sizeof(struct braid_leaf), 0, 0, NULL);
-	return leaf_cache ? 0 : -ENOMEM;
-}
-
-void braid_dirty_exit(void)
-{
-	kmem_cache_destroy(leaf_cache);
-}
-
 static u32 state_of(const struct braid_dirty *dirty, u32 region)
 {
 	return dirty->states[region / 4] >> region % 4 * 2 & 3;
@@ -55,7 +42,7 @@ static void drop_leaf(struct braid_dirty *dirty, struct braid_leaf *leaf)
 {
 	hlist_del(&leaf->hash);
 	dirty->leaves--;
-	kmem_cache_free(leaf_cache, leaf);
+	kfree(leaf);
 }
 
 static struct braid_leaf *add_leaf(struct braid_dirty *dirty, u32 region, bool loaded)
@@ -64,7 +51,7 @@ static struct braid_leaf *add_leaf(struct braid_dirty *dirty, u32 region, bool l
 
 	if (dirty->leaves >= BRAID_LEAVES_MAX)
 		return NULL;
-	leaf = kmem_cache_zalloc(leaf_cache, GFP_NOWAIT | __GFP_NOWARN);
+	leaf = kzalloc(sizeof(*leaf), GFP_NOWAIT | __GFP_NOWARN);
 	if (!leaf)
 		return NULL;
 	leaf->region = region;

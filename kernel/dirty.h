@@ -52,8 +52,6 @@ struct braid_dirty {
 	struct hlist_head hash[BRAID_LEAF_BUCKETS];
 };
 
-int braid_dirty_init(void);
-void braid_dirty_exit(void);
 
 /* A map without dirty blocks, in a slot of the disk. May sleep. */
 struct braid_dirty *braid_dirty_new(struct braid_disk *disk, u32 node, u32 slot);

@@ -375,7 +375,8 @@ static int dump_all(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd, in
 	}
 	mutex_unlock(&netns->lock);
 	if (!found) {
-		NL_SET_ERR_MSG(cb->extack, "no such resource in this network namespace");
+		NL_SET_ERR_MSG_ATTR(cb->extack, name,
+				    "no such resource in this network namespace");
 		return -ENOENT;
 	}
 	cb->args[0] = dump.index;
@@ -407,6 +408,7 @@ int braid_nl_resource_get_doit(struct sk_buff *skb, struct genl_info *info)
 	int err;
 
 	if (!name) {
+		NL_SET_ERR_ATTR_MISS(info->extack, NULL, BRAID_A_RESOURCE_NAME);
 		NL_SET_ERR_MSG(info->extack, "the name of a resource is missing");
 		return -EINVAL;
 	}

@@ -141,7 +141,7 @@ struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream 
 	    list_empty(&peer->queue))
 		goto out;
 	send = list_first_entry(&peer->queue, struct braid_send, list);
-	bytes = braid_send_request(send)->payload ? braid_send_request(send)->bytes : 0;
+	bytes = braid_send_payload(send);
 	if (bytes > stream->credit_bytes) {
 		send = NULL;
 		goto out;

@@ -30,34 +30,44 @@ struct peer_io {
 	bool in_sync;
 };
 
-static struct kmem_cache *io_cache;
 static mempool_t io_pool;
 
 int braid_replica_init(void)
 {
-	int err;
-
-	io_cache = kmem_cache_create("braid_peer_io", sizeof(struct peer_io), 0, 0, NULL);
-	if (!io_cache)
-		return -ENOMEM;
-	err = mempool_init_slab_pool(&io_pool, 64, io_cache);
-	if (err)
-		kmem_cache_destroy(io_cache);
-	return err;
+	return mempool_init_kmalloc_pool(&io_pool, BRAID_RESERVED, sizeof(struct peer_io));
 }
 
 void braid_replica_exit(void)
 {
 	mempool_exit(&io_pool);
-	kmem_cache_destroy(io_cache);
 }
 
 /* ---- the reply ---- */
+
+static u32 payload_bytes(const struct peer_io *io)
+{
+	return io->header.type == BRAID_MSG_WRITE || io->header.type == BRAID_MSG_READ ?
+		io->data.bytes : 0;
+}
+
+/*
+ * P7: what a peer can have under way here is bounded by what was granted to it. One request more,
+ * since a reply may have arrived before its sender has counted it as sent.
+ */
+static bool within_window(struct braid_stream *stream, const struct peer_io *io)
+{
+	u32 requests = atomic_inc_return(&stream->incoming);
+	u32 bytes = atomic_add_return(payload_bytes(io), &stream->incoming_bytes);
+
+	return requests <= BRAID_WINDOW + 1 && bytes <= BRAID_WINDOW_BYTES + BRAID_PAYLOAD_MAX;
+}
 
 static void io_done(struct braid_out *out)
 {
 	struct peer_io *io = container_of(out, struct peer_io, out);
 
+	atomic_dec(&io->stream->incoming);
+	atomic_sub(payload_bytes(io), &io->stream->incoming_bytes);
 	braid_payload_free(io->payload);
 	kvfree(io->answer);
 	if (io->volume)
@@ -446,19 +456,23 @@ int braid_replica_request(struct braid_stream *stream, const struct braid_header
 	io->header = *header;
 	io->data = *data;
 	io->started = ktime_get();
-	if (header->type == BRAID_MSG_WRITE) {
+	if (!within_window(stream, io)) {
+		braid_warn(peer->res, "peer %u: more requests than it was granted\n", peer->node);
+		stream->cause = "protocol error";
+		err = -EPROTO;
+	} else if (header->type == BRAID_MSG_WRITE) {
 		err = receive_payload(io);
-		if (err) {
-			io_done(&io->out);
-			return err;
-		}
-		if (header->flags & BRAID_MF_CRC) {
-			struct bio_vec *vecs;
-			u32 offset;
+	}
+	if (err) {
+		io_done(&io->out);
+		return err;
+	}
+	if (header->type == BRAID_MSG_WRITE && header->flags & BRAID_MF_CRC) {
+		struct bio_vec *vecs;
+		u32 offset;
 
-			braid_bio_vecs(io->payload, &vecs, &offset);
-			damaged = braid_vecs_crc(vecs, 0, data->bytes) != data->crc;
-		}
+		braid_bio_vecs(io->payload, &vecs, &offset);
+		damaged = braid_vecs_crc(vecs, 0, data->bytes) != data->crc;
 	}
 	atomic_inc(&peer->io);
 	atomic_inc(&peer->res->peer_io);

@@ -17,9 +17,7 @@
 
 /* Payload pages that allocation can always count on: one request of the largest size. */
 #define RESERVED_PAGES	(BRAID_PAYLOAD_MAX / PAGE_SIZE)
-#define RESERVED_REQUESTS 64
 
-static struct kmem_cache *request_cache;
 static mempool_t request_pool, page_pool;
 static struct bio_set bios;
 /* Whoever takes several pages of the reserve takes all of them before another one begins. */
@@ -27,28 +25,17 @@ static DEFINE_MUTEX(reserve_lock);
 
 int braid_request_init(void)
 {
-	int err = -ENOMEM;
+	int err;
 
-	request_cache = KMEM_CACHE(braid_request, 0);
-	if (!request_cache)
-		return err;
-	err = mempool_init_slab_pool(&request_pool, RESERVED_REQUESTS, request_cache);
+	err = mempool_init_kmalloc_pool(&request_pool, BRAID_RESERVED,
+					sizeof(struct braid_request));
+	if (!err)
+		err = mempool_init_page_pool(&page_pool, RESERVED_PAGES, 0);
+	if (!err)
+		err = bioset_init(&bios, BRAID_RESERVED, 0,
+				  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
 	if (err)
-		goto err_cache;
-	err = mempool_init_page_pool(&page_pool, RESERVED_PAGES, 0);
-	if (err)
-		goto err_requests;
-	err = bioset_init(&bios, 64, 0, BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
-	if (err)
-		goto err_pages;
-	return 0;
-
-err_pages:
-	mempool_exit(&page_pool);
-err_requests:
-	mempool_exit(&request_pool);
-err_cache:
-	kmem_cache_destroy(request_cache);
+		braid_request_exit();
 	return err;
 }
 
@@ -57,7 +44,6 @@ void braid_request_exit(void)
 	bioset_exit(&bios);
 	mempool_exit(&page_pool);
 	mempool_exit(&request_pool);
-	kmem_cache_destroy(request_cache);
 }
 
 /* ---- payloads ---- */

@@ -106,6 +106,9 @@ struct braid_request {
 	struct braid_send sends[BRAID_MAX_NODES];
 };
 
+/* How many of each that a write needs are put by, so that there is progress without free memory. */
+#define BRAID_RESERVED	16
+
 int braid_request_init(void);
 void braid_request_exit(void);
 
@@ -135,6 +138,14 @@ void braid_generation_close(struct braid_volume *volume);
 static inline struct braid_request *braid_send_request(struct braid_send *send)
 {
 	return container_of(send - send->node, struct braid_request, sends[0]);
+}
+
+/* Bytes of payload that a request's message or its reply carries: what counts as credit. */
+static inline u32 braid_send_payload(struct braid_send *send)
+{
+	struct braid_request *req = braid_send_request(send);
+
+	return req->type == BRAID_MSG_WRITE || req->type == BRAID_MSG_READ ? req->bytes : 0;
 }
 
 void braid_request_fill(struct braid_request *req, struct braid_header *header,

@@ -274,9 +274,8 @@ static bool pending(struct braid_stream *stream)
 	if (peer->ready && stream->greeted && !stream->failed && stream->credit &&
 	    !list_empty(&peer->queue)) {
 		struct braid_send *send = list_first_entry(&peer->queue, struct braid_send, list);
-		struct braid_request *req = braid_send_request(send);
 
-		any = !req->payload || req->bytes <= stream->credit_bytes;
+		any = braid_send_payload(send) <= stream->credit_bytes;
 	}
 	spin_unlock(&peer->lock);
 	return any;

@@ -285,6 +285,12 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 	data->crc = braid_get_le32(from + 44);
 	if (!zero(from + 48, 8))
 		return BRAID_MESSAGE_FLAGS;
+	if (data->generation > BRAID_GENERATION_MAX || data->stable > BRAID_GENERATION_MAX)
+		return BRAID_MESSAGE_FIELD;
+	/* A write cannot be stable before it is done. */
+	if ((header->type == BRAID_MSG_WRITE || header->type == BRAID_MSG_ZEROES) &&
+	    data->stable >= data->generation)
+		return BRAID_MESSAGE_FIELD;
 	if (data->crc && !(header->flags & BRAID_MF_CRC))
 		return BRAID_MESSAGE_FIELD;
 

@@ -26,8 +26,9 @@
  *
  * A request (WRITE to SETTLED) takes one of the window_requests tags 0.. that the
  * receiver granted in its HELLO, until its REPLY, which comes on the same stream.
- * The payloads of all requests without a reply are at most window_bytes. That is
- * the flow control: whoever keeps to it never waits for the socket's sake.
+ * The payloads of all WRITEs without a reply, and those that READs ask for, are at
+ * most window_bytes. That is the flow control: whoever keeps to it never waits for
+ * the socket's sake, and whoever does not is disconnected.
  */
 #ifndef _BRAID_CORE_MESSAGES_H
 #define _BRAID_CORE_MESSAGES_H
@@ -226,8 +227,9 @@ struct braid_ping {
  * STABLE, and WRITE to SETTLED, 56 bytes:
  *	0	8	epoch
  *	8	8	id
- *	16	8	generation of the WRITE or ZEROES
- *	24	8	stable: all writes up to this generation are durable on all in sync
+ *	16	8	generation of the WRITE or ZEROES, below 2^63
+ *	24	8	stable: all writes up to this generation are durable on all in sync;
+ *			below the generation of a WRITE or ZEROES, and below 2^63
  *	32	8	offset in bytes; of MARKS and DIRTY the first region: 0 to 2^28
  *	40	4	bytes; of DIRTY the node id that is asked about: 0 to 31
  *	44	4	crc of the payload, CRC-32C, 0 without BRAID_MF_CRC
@@ -237,6 +239,7 @@ struct braid_ping {
  * Fields that a type has no use for mean nothing.
  */
 #define BRAID_DATA_BYTES	56
+#define BRAID_GENERATION_MAX	0x7fffffffffffffffull
 struct braid_data {
 	u64 epoch, id;
 	u64 generation, stable;

@@ -141,7 +141,8 @@ braid_superblock new_superblock(const Options& options, bool external) {
     sb.volume = options.volume;
     sb.flags = external ? BRAID_SB_EXTERNAL : 0;
     sb.block_size = options.block_size;
-    sb.max_slots = options.max_peers;
+    // One more: for what this replica itself had open in a crash.
+    sb.max_slots = options.max_peers + 1;
     sb.data_bytes = options.size;
     sb.config.writer = BRAID_NO_WRITER;
     for (auto& slot : sb.slots) {
@@ -160,7 +161,7 @@ Attempt<void> lay_out(braid_superblock& sb, const Devices& devices) {
     return tl::unexpected(about(
         device,
         fmt::format("too small: {} and the metadata for {} peers do not fit ({} bytes{})", wanted,
-                    sb.max_slots, devices.disk->size(),
+                    sb.max_slots - 1, devices.disk->size(),
                     devices.external() ? fmt::format(" for data, {} for metadata", device.size())
                                        : std::string()),
         "Use a larger device, a smaller --size or fewer --max-peers."));
@@ -238,7 +239,8 @@ Attempt<void> create(Context& context, Options options) {
     context.out << fmt::format(
         "{}: metadata of node {}, volume {} created: {} bytes of data, "
         "blocks of {}, {} peers\n",
-        devices->holder().path(), sb.node, sb.volume, sb.data_bytes, sb.block_size, sb.max_slots);
+        devices->holder().path(), sb.node, sb.volume, sb.data_bytes, sb.block_size,
+        sb.max_slots - 1);
     return {};
 }
 
@@ -257,7 +259,7 @@ Action configure_create_md(CLI::App& command) {
     command.add_option("--block-size", options->block_size, "Logical block size: 512 or 4096")
         ->check(CLI::IsMember({512, 4096}));
     command.add_option("--max-peers", options->max_peers, "Replicas that may be absent at once")
-        ->check(CLI::Range(0, BRAID_MAX_SLOTS));
+        ->check(CLI::Range(0, BRAID_MAX_SLOTS - 1));
     command.add_flag("--force", options->force, "Also on a device that is in use or not empty");
     return [options](Context& context) {
         const auto done = create(context, *options);

@@ -593,8 +593,8 @@ TEST(MessagePing, UnknownFlagsAreRefused) {
 braid_data data() {
     return {.epoch = 0x0102030405060708,
             .id = 0x1112131415161718,
-            .generation = 0x2122232425262728,
-            .stable = 0x3132333435363738,
+            .generation = 0x3132333435363738,
+            .stable = 0x2122232425262728,
             .offset = 0x0001424344401200,
             .bytes = 0x00015200,
             .crc = 0};
@@ -636,8 +636,8 @@ TEST(MessageData, BytesAreThoseOfTheDocument) {
     auto want = data();
     want.crc = 0x61626364;
     const Bytes bytes =
-        hex("08 07 06 05 04 03 02 01 18 17 16 15 14 13 12 11 28 27 26 25 24 23 22 21 "
-            "38 37 36 35 34 33 32 31 00 12 40 44 43 42 01 00 00 52 01 00 64 63 62 61 .8");
+        hex("08 07 06 05 04 03 02 01 18 17 16 15 14 13 12 11 38 37 36 35 34 33 32 31 "
+            "28 27 26 25 24 23 22 21 00 12 40 44 43 42 01 00 00 52 01 00 64 63 62 61 .8");
     ASSERT_EQ(bytes.size(), 56U);
     EXPECT_EQ(encoded(want), bytes);
     const braid_header header{.type = BRAID_MSG_WRITE,
@@ -674,6 +674,30 @@ TEST(MessageData, ReservedBytesAreZero) {
             braid_data back{};
             return braid_data_decode(&back, &header, bytes.data());
         });
+    }
+}
+
+TEST(MessageData, GenerationsAreBelow2To63) {
+    for (const u8 type : data_types)
+        for (u64 braid_data::*const field : {&braid_data::generation, &braid_data::stable}) {
+            auto it = sample(type);
+            it.stable = 0;
+            it.*field = BRAID_GENERATION_MAX + 1;
+            EXPECT_EQ(decoded_data(it, type), BRAID_MESSAGE_FIELD) << int{type};
+        }
+    auto last = data();
+    last.generation = BRAID_GENERATION_MAX;
+    last.stable = BRAID_GENERATION_MAX - 1;
+    EXPECT_EQ(decoded_data(last, BRAID_MSG_WRITE), BRAID_MESSAGE_OK);
+}
+
+TEST(MessageData, AWriteIsNotStableYet) {
+    for (const u8 type : data_types) {
+        const bool writes = type == BRAID_MSG_WRITE || type == BRAID_MSG_ZEROES;
+        auto it = sample(type);
+        it.stable = it.generation;
+        EXPECT_EQ(decoded_data(it, type), writes ? BRAID_MESSAGE_FIELD : BRAID_MESSAGE_OK)
+            << int{type};
     }
 }
 

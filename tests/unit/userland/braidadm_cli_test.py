@@ -135,7 +135,7 @@ class Metadata(unittest.TestCase):
 
     def compare(self, *where):
         created = run("create-md", "--device", self.disk, *where, "--node", "5", "--volume", "2",
-                      "--block-size", "4096", "--max-peers", "3")
+                      "--block-size", "4096", "--max-peers", "2")
         self.assertEqual((created.returncode, created.stderr), (0, ""))
         it = metadata.Metadata(self.disk, self.meta if where else None)
         sb = it.superblock

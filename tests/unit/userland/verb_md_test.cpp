@@ -85,10 +85,10 @@ class MetadataTest : public test::CliTest {
 };
 
 TEST_F(MetadataTest, CreatedMetadataIsDumped) {
-    ASSERT_EQ(create({"--max-peers", "2"}), ExitCode::ok);
+    ASSERT_EQ(create({"--max-peers", "1"}), ExitCode::ok);
     EXPECT_EQ(out(), path("disk") +
                          ": metadata of node 3, volume 1 created: 67043328 bytes of data, blocks "
-                         "of 512, 2 peers\n");
+                         "of 512, 1 peers\n");
     json document = dumped();
     EXPECT_EQ(dump_status_, ExitCode::ok);
     EXPECT_EQ(document["superblock"]["uuid"].get<std::string>().size(), 36U);
@@ -144,7 +144,7 @@ TEST_F(MetadataTest, ExternalMetadataLeavesTheDiskAlone) {
 }
 
 TEST_F(MetadataTest, StateOfAReplicaInUseIsShown) {
-    ASSERT_EQ(create({"--max-peers", "2"}), ExitCode::ok);
+    ASSERT_EQ(create({"--max-peers", "1"}), ExitCode::ok);
     const auto device = BlockDevice::open(path("disk"), BlockDevice::Access::write_used).value();
     braid_superblock sb = (*read_superblocks(*device, false))[0].superblock;
     sb.sequence = 3;
@@ -222,7 +222,7 @@ TEST_F(MetadataTest, AFileSystemThatReachesTooFarIsRefusedAlsoWithForce) {
     poke("disk", 1024 + 4, std::string("\0\x40\0\0", 4));  // 16384 blocks
     poke("disk", 1024 + 24, std::string("\2\0\0\0", 4));   // of 4 KiB
     poke("disk", 1024 + 56, "\x53\xef");
-    EXPECT_EQ(create({"--force", "--max-peers", "2"}), ExitCode::failure);
+    EXPECT_EQ(create({"--force", "--max-peers", "1"}), ExitCode::failure);
     EXPECT_THAT(err(), HasSubstr("its file system of 67108864 bytes does not fit into the "
                                  "volume's 67043328 bytes\nShrink it by at least 65536 bytes"));
     EXPECT_EQ(create({"--force", "--meta-device", path("meta")}), ExitCode::ok);
@@ -230,7 +230,7 @@ TEST_F(MetadataTest, AFileSystemThatReachesTooFarIsRefusedAlsoWithForce) {
 
 TEST_F(MetadataTest, XfsIsMeasuredToo) {
     poke("disk", 0, std::string("XFSB\0\0\x10\0\0\0\0\0\0\0\x40\0", 16));
-    EXPECT_EQ(create({"--force", "--max-peers", "2"}), ExitCode::failure);
+    EXPECT_EQ(create({"--force", "--max-peers", "1"}), ExitCode::failure);
     EXPECT_THAT(err(), HasSubstr("Shrink it by at least 65536 bytes"));
 }
 
@@ -269,7 +269,7 @@ TEST_F(MetadataTest, WhatDoesNotFitIsRefused) {
 }
 
 TEST_F(MetadataTest, WrongOptionsAreUsageErrors) {
-    EXPECT_EQ(create({"--max-peers", "32"}), ExitCode::usage);
+    EXPECT_EQ(create({"--max-peers", "31"}), ExitCode::usage);
     EXPECT_EQ(create({"--block-size", "1024"}), ExitCode::usage);
     EXPECT_EQ(run({"create-md", "--device", path("disk"), "--node", "32", "--volume", "0"}),
               ExitCode::usage);

@@ -29,9 +29,8 @@ SETTINGS = [
     # This event comes just before init.
     ("tracing/events/module/module_load/enable", "1"),
 ]
-# Loads differ by a few of the loader's allocations, so that one pass steps over some of init's.
+# Loads differ by a few of the loader's allocations.
 SLACK = 8
-PASSES = 4
 # Family ids count up and lie 64 to a node of a tree. After so many loads the module's is in a node
 # of its own, which each load has to allocate: before, registering a family allocates nothing.
 LOADS_FOR_A_NODE = 64
@@ -83,12 +82,11 @@ def main() -> None:
     for _ in range(LOADS_FOR_A_NODE):
         loader.load(MANY)
     errors, survived = Counter(), 0
-    for _ in range(PASSES):
-        for error in sweep(loader):
-            if error:
-                errors[errno.errorcode[error]] += 1
-            else:
-                survived += 1
+    for error in sweep(loader):
+        if error:
+            errors[errno.errorcode[error]] += 1
+        else:
+            survived += 1
     print(json.dumps({"refused": errors, "survived": survived, "loaded": loader.loaded}))
 
 

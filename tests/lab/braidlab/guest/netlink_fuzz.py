@@ -10,6 +10,7 @@ decode, and a refusal of what the spec allows must say why and name the attribut
 difference is printed with its datagram and ends the run with exit code 1. Prints as JSON what was
 sent and answered.
 """
+import errno
 import json
 import os
 import random
@@ -298,8 +299,11 @@ class Fuzzer:
         wanted = list(requests(data))
         if not wanted:
             self.outcomes["silence"] += 1
-        for request in wanted:
-            sequence = struct.unpack_from("=I", request, 8)[0]
+        sequences = [struct.unpack_from("=I", request, 8)[0] for request in wanted]
+        if len(set(sequences)) < len(sequences):
+            self.outcomes["ambiguous"] += 1  # an attribute that is there twice, read as requests
+            return
+        for request, sequence in zip(wanted, sequences):
             self.check_one(request, [it for it in found if it.sequence == sequence])
             found = [it for it in found if it.sequence != sequence]
         demand(not found, f"answers that nobody asked for: {found}")
@@ -312,17 +316,24 @@ class Fuzzer:
         demand(len(ends) == 1 or not ends and not owed and verdict != REFUSE,
                f"{len(ends)} ends of request that is to {verdict}")
         refused = bool(ends and ends[0].error)
+        flags = struct.unpack_from("=H", request, 6)[0]
+        dump = flags & genl.F_DUMP == genl.F_DUMP
         demand(not (refused and verdict == IGNORE or not refused and verdict == REFUSE),
                f"is to {verdict}, was answered {ends}")
         if refused:
             self.outcomes[genl.error_name(ends[0].error)] += 1
+            if dump and ends[0].error == errno.EBUSY:
+                return  # the kernel's core, about an earlier dump of this socket
             demand(not replies, f"replies to what was refused: {replies}")
             if verdict == EITHER:
                 why = self.client.refusal(ends[0], operation, request[genl.HEADERS:])
-                demand(why.message and (why.attribute or why.missing), f"no reason given: {why}")
+                # The kernel's core tells of a refused dump no more than the message.
+                demand(why.message and (why.attribute or why.missing or dump),
+                       f"no reason given: {why}")
         elif verdict == EITHER:
             self.outcomes["accepted"] += 1
-            demand(bool(replies) == bool(operation.reply), f"{len(replies)} replies")
+            # A dump describes what there is, which may be nothing.
+            demand(bool(replies) == bool(operation.reply) or dump, f"{len(replies)} replies")
             for reply in replies:
                 demand(reply.command == operation.id, f"a reply of command {reply.command}")
                 self.spec.decode(reply.body, operation.reply)
