@@ -9,6 +9,7 @@
 #include "region.h"
 #include "request.h"
 #include "resource.h"
+#include "copy.h"
 #include "sync.h"
 #include "volume.h"
 

@@ -52,7 +52,6 @@ struct braid_dirty {
 	struct hlist_head hash[BRAID_LEAF_BUCKETS];
 };
 
-
 /* A map without dirty blocks, in a slot of the disk. May sleep. */
 struct braid_dirty *braid_dirty_new(struct braid_disk *disk, u32 node, u32 slot);
 /* A map of @bytes that belongs to no disk: all of it is in memory. */

@@ -19,6 +19,7 @@ static const struct {
 	void (*exit)(void);
 } parts[] = {
 	{ braid_resource_init, braid_resource_exit },
+	{ braid_payload_init, braid_payload_exit },
 	{ braid_request_init, braid_request_exit },
 	{ braid_replica_init, braid_replica_exit },
 	{ braid_stream_init, braid_stream_exit },

@@ -12,7 +12,6 @@
 #include <linux/timekeeping.h>
 
 static void announce_work(struct work_struct *work);
-static void pump_work(struct work_struct *work);
 static void tick_work(struct work_struct *work);
 
 struct braid_peer *braid_peer_new(struct braid_resource *res, u32 node)
@@ -30,7 +29,7 @@ struct braid_peer *braid_peer_new(struct braid_resource *res, u32 node)
 	INIT_LIST_HEAD(&peer->parked);
 	init_waitqueue_head(&peer->wait);
 	INIT_WORK(&peer->announce_work, announce_work);
-	INIT_WORK(&peer->pump_work, pump_work);
+	INIT_WORK(&peer->pump_work, braid_peer_pump_work);
 	INIT_DELAYED_WORK(&peer->tick, tick_work);
 	braid_log_created("peer", "%p", peer);
 	return peer;
@@ -62,301 +61,6 @@ struct braid_peer *braid_peer_find(struct braid_resource *res, u32 node)
 		peer = NULL;
 	rcu_read_unlock();
 	return peer;
-}
-
-/* ---- requests to the peer ---- */
-
-static void enqueue(struct braid_peer *peer, struct braid_send *send)
-{
-	lockdep_assert_held(&peer->lock);
-	send->state = BRAID_SEND_QUEUED;
-	send->parked = !peer->ready;
-	send->answered = false;
-	send->receiving = false;
-	list_add_tail(&send->list, send->parked ? &peer->parked : &peer->queue);
-}
-
-void braid_peer_queue(struct braid_peer *peer, struct braid_send *send)
-{
-	send->cancel = false;
-	spin_lock(&peer->lock);
-	enqueue(peer, send);
-	spin_unlock(&peer->lock);
-}
-
-static struct braid_stream *stream_get(struct braid_peer *peer, u32 index)
-{
-	struct braid_stream *stream;
-
-	spin_lock(&peer->lock);
-	stream = peer->streams[index];
-	if (stream && (!stream->greeted || stream->failed || stream->session != peer->session))
-		stream = NULL;
-	if (stream)
-		braid_stream_get(stream);
-	spin_unlock(&peer->lock);
-	return stream;
-}
-
-/* Begins with the stream that goes with this CPU, and takes others for what it cannot take. */
-void braid_peer_pump(struct braid_peer *peer, bool may_block)
-{
-	u32 first = raw_smp_processor_id(), i;
-
-	for (i = 0; i < BRAID_STREAMS; i++) {
-		struct braid_stream *stream;
-
-		if (!READ_ONCE(peer->stream_count) || list_empty_careful(&peer->queue))
-			return;
-		stream = stream_get(peer, (first + i) % BRAID_STREAMS);
-		if (!stream)
-			continue;
-		braid_stream_pump(stream, may_block);
-		braid_stream_put(stream);
-	}
-}
-
-static void pump_work(struct work_struct *work)
-{
-	struct braid_peer *peer = container_of(work, struct braid_peer, pump_work);
-
-	braid_peer_pump(peer, false);
-	braid_peer_put(peer);
-}
-
-static void pump_later(struct braid_peer *peer)
-{
-	braid_peer_get(peer);
-	if (!queue_work(peer->res->wq, &peer->pump_work))
-		braid_peer_put(peer);
-}
-
-struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream *stream)
-{
-	struct braid_send *send = NULL;
-	u32 bytes, tag;
-
-	spin_lock(&peer->lock);
-	if (!peer->ready || !stream->greeted || stream->failed || !stream->credit ||
-	    list_empty(&peer->queue))
-		goto out;
-	send = list_first_entry(&peer->queue, struct braid_send, list);
-	bytes = braid_send_payload(send);
-	if (bytes > stream->credit_bytes) {
-		send = NULL;
-		goto out;
-	}
-	tag = find_next_zero_bit(stream->tags_used, stream->window, stream->next_tag);
-	if (tag >= stream->window)
-		tag = find_first_zero_bit(stream->tags_used, stream->window);
-	stream->next_tag = tag + 1 < stream->window ? tag + 1 : 0;
-	__set_bit(tag, stream->tags_used);
-	stream->tags[tag] = send;
-	stream->tag_bytes[tag] = bytes;
-	stream->credit--;
-	stream->credit_bytes -= bytes;
-	list_del_init(&send->list);
-	send->state = BRAID_SEND_SENDING;
-	send->tag = tag;
-	send->sent = ktime_get();
-out:
-	spin_unlock(&peer->lock);
-	return send;
-}
-
-void braid_stream_free_tag(struct braid_stream *stream, u32 tag)
-{
-	lockdep_assert_held(&stream->peer->lock);
-	__clear_bit(tag, stream->tags_used);
-	stream->tags[tag] = NULL;
-	stream->credit++;
-	stream->credit_bytes += stream->tag_bytes[tag];
-	stream->tag_bytes[tag] = 0;
-}
-
-/* What only a peer can do fails without it; what is to be everywhere is done without it. */
-static u32 cancel_status(const struct braid_request *req, u32 status)
-{
-	if (req->flags & BRAID_REQ_RESYNC || req->type == BRAID_MSG_READ)
-		return BRAID_STATUS_IO;
-	return status;
-}
-
-static u64 current_epoch(const struct braid_resource *res)
-{
-	const struct braid_config *config;
-	u64 epoch;
-
-	rcu_read_lock();
-	config = braid_config(res);
-	epoch = config ? config->epoch : 0;
-	rcu_read_unlock();
-	return epoch;
-}
-
-/*
- * What a reply means, under the peer's lock. True if the request is to be told, with @status.
- */
-static bool settle(struct braid_peer *peer, struct braid_send *send, u32 *status)
-{
-	struct braid_request *req = braid_send_request(send);
-
-	lockdep_assert_held(&peer->lock);
-	send->state = BRAID_SEND_IDLE;
-	if (send->cancel) {
-		*status = cancel_status(req, send->cancel_status);
-		return true;
-	}
-	/* An answer counts for the configuration that the request was last sent under (R2a). */
-	if (send->epoch != current_epoch(peer->res)) {
-		enqueue(peer, send);
-		return false;
-	}
-	switch (*status) {
-	case BRAID_STATUS_OK:
-		return true;
-	case BRAID_STATUS_CRC:
-		enqueue(peer, send);
-		return false;
-	case BRAID_STATUS_BEHIND:
-	case BRAID_STATUS_AHEAD:
-	case BRAID_STATUS_BUSY:
-		/* Until the peer announces a change, or the next tick. */
-		enqueue(peer, send);
-		if (!send->parked) {
-			list_move_tail(&send->list, &peer->parked);
-			send->parked = true;
-		}
-		return false;
-	default:
-		if (cancel_status(req, BRAID_STATUS_OK) != BRAID_STATUS_OK)
-			return true;
-		/* A member that cannot write: what it lacks waits until it is dropped (R3). */
-		enqueue(peer, send);
-		if (!send->parked) {
-			list_move_tail(&send->list, &peer->parked);
-			send->parked = true;
-		}
-		return false;
-	}
-}
-
-void braid_peer_sent(struct braid_peer *peer, struct braid_send *send)
-{
-	struct braid_request *req = braid_send_request(send);
-	struct braid_stream *stream = NULL;
-	bool tell = false;
-	u32 status, i;
-
-	braid_stats_latency(&req->volume->stats, BRAID_STAGE_NETWORK,
-			    ktime_to_ns(ktime_sub(ktime_get(), send->sent)));
-	spin_lock(&peer->lock);
-	if (!send->answered) {
-		send->state = BRAID_SEND_SENT;
-		if (send->cancel && !send->receiving) {
-			for (i = 0; i < BRAID_STREAMS; i++) {
-				stream = peer->streams[i];
-				if (stream && stream->tags[send->tag] == send) {
-					/* The tag stays taken until its reply. */
-					stream->tags[send->tag] = NULL;
-					break;
-				}
-			}
-			status = BRAID_STATUS_OK;
-			tell = settle(peer, send, &status);
-		}
-	} else {
-		status = send->status;
-		tell = settle(peer, send, &status);
-	}
-	spin_unlock(&peer->lock);
-	if (tell)
-		braid_request_answered(req, peer->node, status);
-}
-
-bool braid_peer_reply(struct braid_peer *peer, struct braid_stream *stream, u32 tag,
-		      struct braid_send **send)
-{
-	bool ok = false;
-
-	spin_lock(&peer->lock);
-	if (tag < stream->window && test_bit(tag, stream->tags_used)) {
-		*send = stream->tags[tag];
-		ok = true;
-		if (*send)
-			(*send)->receiving = true;
-		else
-			braid_stream_free_tag(stream, tag);
-	}
-	spin_unlock(&peer->lock);
-	return ok;
-}
-
-void braid_peer_answer(struct braid_peer *peer, struct braid_send *send, u32 status)
-{
-	struct braid_request *req = braid_send_request(send);
-	struct braid_stream *stream;
-	bool tell = false;
-	u32 i;
-
-	braid_stats_latency(&req->volume->stats, BRAID_STAGE_REMOTE,
-			    ktime_to_ns(ktime_sub(ktime_get(), send->sent)));
-	spin_lock(&peer->lock);
-	send->receiving = false;
-	for (i = 0; i < BRAID_STREAMS; i++) {
-		stream = peer->streams[i];
-		if (stream && stream->tags[send->tag] == send) {
-			braid_stream_free_tag(stream, send->tag);
-			break;
-		}
-	}
-	if (send->state == BRAID_SEND_SENDING) {
-		send->answered = true;
-		send->status = status;
-	} else {
-		tell = settle(peer, send, &status);
-	}
-	spin_unlock(&peer->lock);
-	if (tell)
-		braid_request_answered(req, peer->node, status);
-	braid_peer_pump(peer, false);
-}
-
-void braid_peer_cancel(struct braid_peer *peer, u32 status)
-{
-	struct braid_send *send, *next;
-	LIST_HEAD(cancelled);
-	u32 i, tag;
-
-	spin_lock(&peer->lock);
-	list_splice_init(&peer->queue, &cancelled);
-	list_splice_tail_init(&peer->parked, &cancelled);
-	for (i = 0; i < BRAID_STREAMS; i++) {
-		struct braid_stream *stream = peer->streams[i];
-
-		for (tag = 0; stream && tag < stream->window; tag++) {
-			send = stream->tags[tag];
-			if (!send)
-				continue;
-			if (send->state == BRAID_SEND_SENDING || send->receiving) {
-				send->cancel = true;
-				send->cancel_status = status;
-				continue;
-			}
-			stream->tags[tag] = NULL;
-			list_add_tail(&send->list, &cancelled);
-		}
-	}
-	list_for_each_entry(send, &cancelled, list)
-		send->state = BRAID_SEND_IDLE;
-	spin_unlock(&peer->lock);
-
-	list_for_each_entry_safe(send, next, &cancelled, list) {
-		struct braid_request *req = braid_send_request(send);
-
-		list_del_init(&send->list);
-		braid_request_answered(req, peer->node, cancel_status(req, status));
-	}
 }
 
 /* ---- readiness ---- */
@@ -398,7 +102,7 @@ void braid_peer_update(struct braid_peer *peer)
 	}
 	spin_unlock(&peer->lock);
 	if (ready)
-		pump_later(peer);
+		braid_peer_pump_later(peer);
 	braid_service_update(res);
 }
 
@@ -444,7 +148,7 @@ static struct braid_stream *any_stream(struct braid_peer *peer)
 	u32 i;
 
 	for (i = 0; i < BRAID_STREAMS; i++) {
-		struct braid_stream *stream = stream_get(peer, i);
+		struct braid_stream *stream = braid_peer_stream(peer, i);
 
 		if (stream)
 			return stream;
@@ -860,14 +564,15 @@ static void park_tags(struct braid_peer *peer, struct braid_stream *stream)
 		if (send->cancel)
 			list_add_tail(&send->list, &told);
 		else
-			enqueue(peer, send);
+			braid_peer_enqueue(peer, send);
 	}
 	spin_unlock(&peer->lock);
 	list_for_each_entry_safe(send, next, &told, list) {
 		struct braid_request *req = braid_send_request(send);
 
 		list_del_init(&send->list);
-		braid_request_answered(req, peer->node, cancel_status(req, send->cancel_status));
+		braid_request_answered(req, peer->node,
+				       braid_cancel_status(req, send->cancel_status));
 	}
 }
 

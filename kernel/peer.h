@@ -92,6 +92,15 @@ void braid_peer_cancel(struct braid_peer *peer, u32 status);
 /* Announces what is stable, if the peer is ready. Process context. */
 void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume,
 		       u64 stable);
+/* The part of a request for this peer waits to be sent. Under the peer's lock. */
+void braid_peer_enqueue(struct braid_peer *peer, struct braid_send *send);
+void braid_peer_pump_work(struct work_struct *work);
+/* Pumps from a work. Any context. */
+void braid_peer_pump_later(struct braid_peer *peer);
+/* What a request is told of a peer that nobody waits for any more. */
+u32 braid_cancel_status(const struct braid_request *req, u32 status);
+/* A stream of the peer's table, referenced, or NULL. */
+struct braid_stream *braid_peer_stream(struct braid_peer *peer, u32 index);
 /* A socket went into the peer's table or out of it. The stream's thread. */
 int braid_peer_add_stream(struct braid_peer *peer, struct braid_stream *stream);
 int braid_peer_greet(struct braid_peer *peer, struct braid_stream *stream);

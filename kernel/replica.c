@@ -3,6 +3,7 @@
 #include "replica.h"
 #include "dirty.h"
 #include "disk.h"
+#include "copy.h"
 #include "sync.h"
 #include "volume.h"
 

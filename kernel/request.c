@@ -15,321 +15,17 @@
 #include <linux/mempool.h>
 #include <linux/slab.h>
 
-/* Payload pages that allocation can always count on: one request of the largest size. */
-#define RESERVED_PAGES	(BRAID_PAYLOAD_MAX / PAGE_SIZE)
-
-static mempool_t request_pool, page_pool;
-static struct bio_set bios;
-/* Whoever takes several pages of the reserve takes all of them before another one begins. */
-static DEFINE_MUTEX(reserve_lock);
+static mempool_t request_pool;
 
 int braid_request_init(void)
 {
-	int err;
-
-	err = mempool_init_kmalloc_pool(&request_pool, BRAID_RESERVED,
-					sizeof(struct braid_request));
-	if (!err)
-		err = mempool_init_page_pool(&page_pool, RESERVED_PAGES, 0);
-	if (!err)
-		err = bioset_init(&bios, BRAID_RESERVED, 0,
-				  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
-	if (err)
-		braid_request_exit();
-	return err;
+	return mempool_init_kmalloc_pool(&request_pool, BRAID_RESERVED,
+					 sizeof(struct braid_request));
 }
 
 void braid_request_exit(void)
 {
-	bioset_exit(&bios);
-	mempool_exit(&page_pool);
 	mempool_exit(&request_pool);
-}
-
-/* ---- payloads ---- */
-
-void braid_payload_free(struct bio *payload)
-{
-	struct bvec_iter_all all;
-	struct bio_vec *vec;
-
-	if (!payload)
-		return;
-	bio_for_each_segment_all(vec, payload, all)
-		mempool_free(vec->bv_page, &page_pool);
-	bio_put(payload);
-}
-
-static bool fill_payload(struct bio *payload, u32 bytes, gfp_t gfp)
-{
-	while (bytes) {
-		u32 part = min_t(u32, bytes, PAGE_SIZE);
-		struct page *page = mempool_alloc(&page_pool, gfp);
-
-		if (!page)
-			return false;
-		__bio_add_page(payload, page, part, 0);
-		bytes -= part;
-	}
-	return true;
-}
-
-/*
- * Pages that are next to each other in memory become one vector in a socket's or disk's eyes by
- * themselves; here each page keeps its own, so that each can be freed.
- */
-struct bio *braid_payload_alloc(u32 bytes, gfp_t gfp)
-{
-	u32 count = DIV_ROUND_UP(bytes, PAGE_SIZE);
-	struct bio *payload;
-
-	payload = bio_alloc_bioset(NULL, count, REQ_OP_WRITE, gfp, &bios);
-	if (!payload)
-		return NULL;
-	if (fill_payload(payload, bytes, GFP_NOWAIT | __GFP_NOWARN))
-		return payload;
-	braid_payload_free(payload);
-	if (!gfpflags_allow_blocking(gfp))
-		return NULL;
-	payload = bio_alloc_bioset(NULL, count, REQ_OP_WRITE, GFP_NOIO, &bios);
-	mutex_lock(&reserve_lock);
-	fill_payload(payload, bytes, GFP_NOIO);
-	mutex_unlock(&reserve_lock);
-	return payload;
-}
-
-u32 braid_bio_vecs(struct bio *bio, struct bio_vec **vecs, u32 *offset)
-{
-	struct bvec_iter iter = bio->bi_iter;
-	struct bio_vec *vec = &bio->bi_io_vec[iter.bi_idx];
-	u32 left = iter.bi_size + iter.bi_bvec_done;
-	u32 count = 0;
-
-	*vecs = vec;
-	*offset = iter.bi_bvec_done;
-	while (left) {
-		left -= min(left, vec->bv_len);
-		vec++;
-		count++;
-	}
-	return count;
-}
-
-/* ---- generations (F1) ---- */
-
-u64 braid_generation_get(struct braid_volume *volume)
-{
-	unsigned long irq;
-	u64 generation;
-	bool first;
-
-	spin_lock_irqsave(&volume->generation_lock, irq);
-	generation = volume->generation;
-	volume->generation_writes[generation & 1]++;
-	first = !volume->written;
-	volume->written = true;
-	spin_unlock_irqrestore(&volume->generation_lock, irq);
-	if (first)
-		queue_delayed_work(volume->res->wq, &volume->close_work, HZ);
-	return generation;
-}
-
-void braid_generation_put(struct braid_volume *volume, u64 generation)
-{
-	unsigned long irq;
-	bool ended;
-
-	spin_lock_irqsave(&volume->generation_lock, irq);
-	ended = !--volume->generation_writes[generation & 1] && volume->closing == generation;
-	spin_unlock_irqrestore(&volume->generation_lock, irq);
-	if (ended)
-		queue_work(volume->res->wq, &volume->stable_work);
-}
-
-void braid_generation_close(struct braid_volume *volume)
-{
-	bool ended = false;
-	unsigned long irq;
-
-	if (!braid_is_writer(volume->res))
-		return;
-	spin_lock_irqsave(&volume->generation_lock, irq);
-	if (!volume->closing && volume->written && !volume->wedged) {
-		volume->closing = volume->generation++;
-		volume->written = volume->generation_writes[volume->generation & 1];
-		ended = !volume->generation_writes[volume->closing & 1];
-	}
-	spin_unlock_irqrestore(&volume->generation_lock, irq);
-	if (ended)
-		queue_work(volume->res->wq, &volume->stable_work);
-}
-
-static bool drained(struct braid_volume *volume, u64 target)
-{
-	if (READ_ONCE(volume->stable) >= target || READ_ONCE(volume->wedged) ||
-	    READ_ONCE(volume->res->failing) || !braid_is_writer(volume->res))
-		return true;
-	braid_generation_close(volume);
-	return false;
-}
-
-void braid_generation_drain(struct braid_volume *volume)
-{
-	u64 target;
-
-	spin_lock_irq(&volume->generation_lock);
-	target = volume->written ? volume->generation : volume->closing;
-	spin_unlock_irq(&volume->generation_lock);
-	wait_event(volume->res->wait, drained(volume, target));
-}
-
-void braid_close_work(struct work_struct *work)
-{
-	struct braid_volume *volume = container_of(to_delayed_work(work), struct braid_volume,
-						   close_work);
-
-	braid_generation_close(volume);
-	/* Closed already, but the next one was begun meanwhile: it needs its turn, too. */
-	if (READ_ONCE(volume->written) && braid_is_writer(volume->res))
-		queue_delayed_work(volume->res->wq, &volume->close_work, HZ);
-}
-
-void braid_generation_reset(struct braid_volume *volume)
-{
-	spin_lock_irq(&volume->generation_lock);
-	volume->generation = 1;
-	volume->stable = 0;
-	volume->closing = 0;
-	volume->told = 0;
-	volume->written = false;
-	volume->wedged = false;
-	spin_unlock_irq(&volume->generation_lock);
-}
-
-void braid_generation_settled(struct braid_volume *volume)
-{
-	spin_lock_irq(&volume->generation_lock);
-	volume->stable = volume->generation++;
-	volume->closing = 0;
-	volume->written = false;
-	volume->wedged = false;
-	spin_unlock_irq(&volume->generation_lock);
-	queue_work(volume->res->wq, &volume->stable_work);
-}
-
-/* Dirty bits on disk, so that regions may leave the log; then whoever waits for one. */
-static void persist_and_retry(struct braid_volume *volume)
-{
-	struct braid_disk *disk = braid_disk_get(volume);
-
-	if (disk) {
-		if (braid_regions_persist_begin(volume)) {
-			int err = braid_dirty_persist_all(disk);
-
-			braid_regions_persist_end(volume, !err);
-			if (err)
-				braid_disk_fail(disk, "metadata cannot be written");
-		}
-		braid_disk_put(disk);
-	}
-	braid_regions_stable(volume);
-}
-
-static void tell_stable(struct braid_volume *volume, u64 stable)
-{
-	struct braid_resource *res = volume->res;
-	const struct braid_config *config;
-	u32 node, mask;
-
-	rcu_read_lock();
-	config = braid_config(res);
-	mask = config ? braid_required(res, config) & ~BIT(res->node) : 0;
-	rcu_read_unlock();
-	for (node = 0; node < BRAID_MAX_NODES; node++)
-		if (mask >> node & 1)
-			braid_peer_stable(res, node, volume, stable);
-}
-
-/* A flush that began when no write of the closed generation was under way has ended everywhere. */
-static void generation_flushed(struct braid_volume *volume, u64 closing, bool ok)
-{
-	unsigned long irq;
-
-	spin_lock_irqsave(&volume->generation_lock, irq);
-	if (volume->closing == closing) {
-		if (ok && !volume->wedged)
-			volume->stable = closing;
-		volume->closing = 0;
-	}
-	spin_unlock_irqrestore(&volume->generation_lock, irq);
-	wake_up_all(&volume->res->wait);
-}
-
-/* All writes of the closed generation have ended: flush everywhere, then it is stable. */
-static void make_stable(struct braid_volume *volume, u64 closing)
-{
-	struct braid_request *req = braid_request_internal(volume, BRAID_MSG_FLUSH, 0, 0);
-	int err = braid_request_execute(req);
-
-	braid_request_free(req);
-	generation_flushed(volume, closing, !err);
-}
-
-/*
- * A flush of the application makes the generation stable that it finds complete. What it closes
- * with that is for its end to open again; 0 is nothing.
- */
-static u64 close_for_flush(struct braid_volume *volume)
-{
-	u64 closing = 0;
-
-	spin_lock_irq(&volume->generation_lock);
-	if (!volume->closing && volume->written && !volume->wedged &&
-	    !volume->generation_writes[volume->generation & 1]) {
-		closing = volume->generation++;
-		volume->closing = closing;
-		volume->written = volume->generation_writes[volume->generation & 1];
-		volume->flushing = closing;
-	}
-	spin_unlock_irq(&volume->generation_lock);
-	return closing;
-}
-
-void braid_stable_work(struct work_struct *work)
-{
-	struct braid_volume *volume = container_of(work, struct braid_volume, stable_work);
-	u64 closing, stable;
-	bool ended, tell;
-
-	spin_lock_irq(&volume->generation_lock);
-	closing = volume->closing;
-	ended = closing && closing != volume->flushing && !volume->generation_writes[closing & 1];
-	spin_unlock_irq(&volume->generation_lock);
-	if (ended && braid_is_writer(volume->res))
-		make_stable(volume, closing);
-	spin_lock_irq(&volume->generation_lock);
-	stable = volume->stable;
-	tell = volume->told < stable;
-	volume->told = stable;
-	spin_unlock_irq(&volume->generation_lock);
-	if (tell && braid_is_writer(volume->res))
-		tell_stable(volume, stable);
-	persist_and_retry(volume);
-	if (braid_regions_pressed(volume))
-		braid_generation_close(volume);
-}
-
-void braid_generation_stable(struct braid_volume *volume, u64 stable)
-{
-	bool grown;
-
-	spin_lock_irq(&volume->generation_lock);
-	grown = stable > volume->stable;
-	if (grown)
-		volume->stable = stable;
-	spin_unlock_irq(&volume->generation_lock);
-	if (grown)
-		queue_work(volume->res->wq, &volume->stable_work);
 }
 
 /* ---- the end of a request ---- */
@@ -447,7 +143,7 @@ static void write_end(struct braid_request *req)
 static void flush_end(struct braid_request *req)
 {
 	if (req->generation) {
-		generation_flushed(req->volume, req->generation, !req->status);
+		braid_generation_flushed(req->volume, req->generation, !req->status);
 		req->generation = 0;
 		queue_work(req->volume->res->wq, &req->volume->stable_work);
 	}
@@ -505,39 +201,6 @@ void braid_request_answered(struct braid_request *req, u32 node, u32 status)
 }
 
 /* ---- the local disk ---- */
-
-struct bio *braid_zero_bio(struct braid_disk *disk, u64 offset, u32 bytes, bool unmap)
-{
-	sector_t sector = offset >> SECTOR_SHIFT, end = sector + (bytes >> SECTOR_SHIFT);
-	struct block_device *bdev = disk->data;
-	struct bio *bio = NULL;
-
-	/*
-	 * Replicas have to be equal, so a discard has to leave zeroes. Disks that can write them by
-	 * deallocation say so as write-zeroes; others that discard at all are taken for thin
-	 * volumes, whose deallocated units read as zeroes.
-	 */
-	if (unmap && bdev_max_discard_sectors(bdev) && !bdev_write_zeroes_sectors(bdev)) {
-		u32 unit = max_t(u32, bdev_discard_granularity(bdev) >> SECTOR_SHIFT, 1);
-		sector_t first = DIV_ROUND_UP_SECTOR_T(sector, unit) * unit;
-		sector_t last = end;
-
-		sector_div(last, unit);
-		last *= unit;
-		if (first < last) {
-			if (sector < first)
-				__blkdev_issue_zeroout(bdev, sector, first - sector, GFP_NOIO, &bio,
-						       0);
-			__blkdev_issue_discard(bdev, first, last - first, GFP_NOIO, &bio);
-			if (last < end)
-				__blkdev_issue_zeroout(bdev, last, end - last, GFP_NOIO, &bio, 0);
-			return bio;
-		}
-	}
-	__blkdev_issue_zeroout(bdev, sector, end - sector, GFP_NOIO, &bio,
-			       unmap ? 0 : BLKDEV_ZERO_NOUNMAP);
-	return bio;
-}
 
 /* The disk is given up; until a configuration without this node is adopted, the write waits. */
 static void stick(struct braid_request *req)
@@ -612,18 +275,18 @@ static struct bio *local_bio(struct braid_request *req, struct braid_disk *disk)
 
 	switch (req->type) {
 	case BRAID_MSG_WRITE:
-		bio = bio_alloc_clone(disk->data, req->payload, GFP_NOIO, &bios);
+		bio = bio_alloc_clone(disk->data, req->payload, GFP_NOIO, &braid_bios);
 		bio->bi_opf = REQ_OP_WRITE | REQ_SYNC | fua;
 		break;
 	case BRAID_MSG_ZEROES:
 		return braid_zero_bio(disk, req->offset, req->bytes, req->flags & BRAID_REQ_UNMAP);
 	case BRAID_MSG_READ:
-		bio = bio_alloc_clone(disk->data, req->bio ?: req->payload, GFP_NOIO, &bios);
+		bio = bio_alloc_clone(disk->data, req->bio ?: req->payload, GFP_NOIO, &braid_bios);
 		bio->bi_opf = REQ_OP_READ | (req->bio ? req->bio->bi_opf & REQ_SYNC : 0);
 		break;
 	default:
 		return bio_alloc_bioset(disk->data, 0, REQ_OP_WRITE | REQ_PREFLUSH, GFP_NOIO,
-					&bios);
+					&braid_bios);
 	}
 	bio->bi_iter.bi_sector = req->offset >> SECTOR_SHIFT;
 	return bio;
@@ -831,7 +494,7 @@ static void start_flush(struct braid_request *req)
 	u32 self = BIT(res->node), required, node;
 
 	if (!(req->flags & BRAID_REQ_INTERNAL))
-		req->generation = close_for_flush(volume);
+		req->generation = braid_generation_close_now(volume);
 	rcu_read_lock();
 	config = braid_config(res);
 	if (READ_ONCE(res->failing) || !config) {
@@ -1149,7 +812,7 @@ void braid_request_submit(struct braid_volume *volume, struct bio *bio)
 			bio_wouldblock_error(bio);
 			return;
 		}
-		part = bio_split(bio, largest(bio) >> SECTOR_SHIFT, GFP_NOIO, &bios);
+		part = bio_split(bio, largest(bio) >> SECTOR_SHIFT, GFP_NOIO, &braid_bios);
 		bio_chain(part, bio);
 		submit_one(volume, part);
 	}

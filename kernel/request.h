@@ -111,6 +111,11 @@ struct braid_request {
 
 int braid_request_init(void);
 void braid_request_exit(void);
+int braid_payload_init(void);
+void braid_payload_exit(void);
+
+/* Of all bios that the module makes for writes. */
+extern struct bio_set braid_bios;
 
 /* The volume's ->submit_bio(). Process context; may sleep unless REQ_NOWAIT. */
 void braid_request_submit(struct braid_volume *volume, struct bio *bio);
@@ -132,6 +137,10 @@ void braid_request_restart(struct braid_request *req);
 /* After a configuration without this node in sync: what waits for the failed disk goes on. */
 void braid_request_unstick(struct braid_volume *volume, blk_status_t status);
 
+/* All replicas in sync have flushed, or failed to, after @closing was closed. Process context. */
+void braid_generation_flushed(struct braid_volume *volume, u64 closing, bool ok);
+/* Closes the generation for a flush, and returns the one that the flush makes stable. */
+u64 braid_generation_close_now(struct braid_volume *volume);
 /* Closes the generation soon. Any context. */
 void braid_generation_close(struct braid_volume *volume);
 /* The peer that a send leads to, and back. */

@@ -70,7 +70,7 @@ struct braid_stream {
 	u32 credit_bytes;
 	u32 next_tag;
 	u32 *tag_bytes;
-	atomic_t incoming;		/* requests of the peer here, until their replies are sent */
+	atomic_t incoming;		/* the peer's requests, until their replies are sent */
 	atomic_t incoming_bytes;	/* their payloads and those of their replies */
 
 	atomic64_t heard;

@@ -1,468 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making replicas equal, on the writer: the resync of one that was away, while it receives all
- * new writes, and the reconciliation before serving. Each range is locked like a write while it
- * is copied (S1).
+ * The resync, on the writer, of a replica that was away, while it receives all new writes. Each
+ * range is locked like a write while it is copied (S1).
  */
 #include "sync.h"
+#include "copy.h"
 #include "dirty.h"
 #include "disk.h"
 #include "event.h"
 #include "volume.h"
 
-#include <crypto/blake2s.h>
 #include <linux/slab.h>
 
-/* One copy. Several are under way at once. */
-#define COPY_BYTES	(256u << 10)
 #define DEPTH_MAX	16
 /* Copied ranges whose bits wait for the target's flush. */
 #define BATCH		512
 #define BATCH_MS	250
-
-struct sync_range {
-	u32 region, offset, bytes;
-};
-
-/*
- * struct range_lock - keeps writes of the application out of a range
- */
-struct range_lock {
-	struct braid_volume *volume;
-	struct braid_touch touch;
-	struct braid_span span;
-	struct braid_wait wait;
-	struct braid_disk *disk;
-	struct completion done;
-	u64 generation;
-};
-
-static void lock_wait_done(struct braid_wait *wait)
-{
-	complete(&container_of(wait, struct range_lock, wait)->done);
-}
-
-static void lock_retry(struct braid_touch *touch)
-{
-	complete(&container_of(touch, struct range_lock, touch)->done);
-}
-
-static void lock_ready(struct braid_touch *touch, int error)
-{
-	complete(&container_of(touch, struct range_lock, touch)->done);
-}
-
-static bool over(struct braid_resource *res)
-{
-	return READ_ONCE(res->failing) || READ_ONCE(res->dead) || !braid_is_writer(res);
-}
-
-/* @local: this node's replica is written, too. */
-static int lock_range(struct range_lock *lock, struct braid_volume *volume, u64 offset, u32 bytes,
-		      bool local)
-{
-	enum braid_begin begun;
-
-	memset(lock, 0, sizeof(*lock));
-	lock->volume = volume;
-	init_completion(&lock->done);
-	lock->touch.ready = lock_ready;
-	lock->touch.retry = lock_retry;
-	lock->wait.done = lock_wait_done;
-	for (;;) {
-		if (over(volume->res))
-			return -ECANCELED;
-		lock->generation = braid_generation_get(volume);
-		lock->disk = local ? braid_disk_get(volume) : NULL;
-		begun = local ? braid_region_begin(volume, &lock->touch, &lock->span, &lock->wait,
-						   offset, bytes, lock->generation, lock->disk, 0) :
-				braid_region_lock(volume, &lock->touch, &lock->span, &lock->wait,
-						  offset, bytes, lock->generation);
-		if (begun == BRAID_BEGIN_LOGGING) {
-			braid_log_kick(lock->disk);
-			wait_for_completion(&lock->done);
-		}
-		if (begun == BRAID_BEGIN_READY || begun == BRAID_BEGIN_LOGGING)
-			return 0;
-		if (lock->disk)
-			braid_disk_put(lock->disk);
-		braid_generation_put(volume, lock->generation);
-		wait_for_completion(&lock->done);
-		reinit_completion(&lock->done);
-	}
-}
-
-static void unlock_range(struct range_lock *lock)
-{
-	braid_region_end(lock->volume, &lock->touch, &lock->span);
-	if (lock->disk)
-		braid_disk_put(lock->disk);
-	braid_generation_put(lock->volume, lock->generation);
-}
-
-/* ---- parts of a copy ---- */
-
-void braid_payload_hash(struct bio *payload, u32 at, u32 bytes, u8 hash[BRAID_HASH_BYTES])
-{
-	struct bio_vec *vecs = payload->bi_io_vec + at / PAGE_SIZE;
-	u32 offset = at % PAGE_SIZE;
-	struct blake2s_state state;
-
-	blake2s_init(&state, BRAID_HASH_BYTES);
-	for (; bytes; vecs++) {
-		u32 part = min(bytes, vecs->bv_len - offset);
-		void *from = bvec_kmap_local(vecs);
-
-		blake2s_update(&state, from + offset, part);
-		kunmap_local(from);
-		bytes -= part;
-		offset = 0;
-	}
-	blake2s_final(&state, hash);
-}
-
-static bool payload_is_zero(struct bio *payload)
-{
-	struct bvec_iter_all all;
-	struct bio_vec *vec;
-
-	bio_for_each_segment_all(vec, payload, all) {
-		void *from = bvec_kmap_local(vec);
-		bool zero = !memchr_inv(from, 0, vec->bv_len);
-
-		kunmap_local(from);
-		if (!zero)
-			return false;
-	}
-	return true;
-}
-
-/* One request to some nodes, to its end. Frees it, but for its payload where @payload is given. */
-static int execute(struct braid_volume *volume, u8 type, u64 offset, u32 bytes, u32 targets,
-		   u64 generation, struct bio *payload)
-{
-	struct braid_request *req = braid_request_internal(volume, type, offset, bytes);
-	int err;
-
-	req->flags |= BRAID_REQ_RESYNC | BRAID_REQ_LOCAL_ONLY;
-	if (type == BRAID_MSG_ZEROES)
-		req->flags |= BRAID_REQ_UNMAP;
-	req->targets = targets;
-	req->generation = generation;
-	req->payload = payload;
-	err = braid_request_execute(req);
-	req->payload = NULL;
-	braid_request_free(req);
-	return err;
-}
-
-/* A node that may be read from: this one if it can, otherwise a peer. */
-static int find_source(struct braid_volume *volume, u32 except)
-{
-	struct braid_resource *res = volume->res;
-	const struct braid_config *config;
-	struct braid_disk *disk;
-	int source = -ENODATA;
-	u32 node;
-
-	rcu_read_lock();
-	config = braid_config(res);
-	for (node = 0; config && node < BRAID_MAX_NODES; node++) {
-		struct braid_peer *peer = rcu_dereference(res->peers[node]);
-
-		if (node != except && config->in_sync >> node & 1 && peer &&
-		    READ_ONCE(peer->ready))
-			source = node;
-	}
-	if (config && config->in_sync >> res->node & 1 && except != res->node) {
-		disk = braid_disk_get(volume);
-		if (disk) {
-			source = res->node;
-			braid_disk_put(disk);
-		}
-	}
-	rcu_read_unlock();
-	return source;
-}
-
-/* The target's hashes of a range into @hashes. */
-static int fetch_hashes(struct braid_volume *volume, u32 node, u64 offset, u32 bytes, u8 *hashes)
-{
-	u32 want = DIV_ROUND_UP(bytes, BRAID_CSUM_BYTES) * BRAID_HASH_BYTES;
-	struct braid_request *req;
-	int err;
-
-	req = braid_request_internal(volume, BRAID_MSG_CSUM, offset, bytes);
-	req->flags |= BRAID_REQ_RESYNC;
-	req->targets = BIT(node);
-	req->answer = hashes;
-	req->answer_size = want;
-	err = braid_request_execute(req);
-	if (!err && req->answer_length != want)
-		err = -EPROTO;
-	braid_request_free(req);
-	return err;
-}
-
-static bool equal(struct bio *payload, u32 bytes, const u8 *hashes)
-{
-	u8 hash[BRAID_HASH_BYTES];
-	u32 at;
-
-	for (at = 0; at < bytes; at += BRAID_CSUM_BYTES, hashes += BRAID_HASH_BYTES) {
-		braid_payload_hash(payload, at, min(BRAID_CSUM_BYTES, bytes - at), hash);
-		if (memcmp(hash, hashes, sizeof(hash)))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Makes a range of @targets equal to @source's, under a lock of the caller. @same: they may be
- * equal; counts the bytes that were.
- */
-static int copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 offset,
-		       u32 bytes, u64 generation, atomic64_t *same)
-{
-	u8 hashes[DIV_ROUND_UP(COPY_BYTES, BRAID_CSUM_BYTES) * BRAID_HASH_BYTES];
-	u32 self = volume->res->node, node;
-	struct bio *payload;
-	bool zero;
-	int err;
-
-	payload = braid_payload_alloc(bytes, GFP_NOIO);
-	err = execute(volume, BRAID_MSG_READ, offset, bytes, BIT(source), 0, payload);
-	zero = !err && payload_is_zero(payload);
-	for (node = 0; node < BRAID_MAX_NODES && !err; node++) {
-		if (!(targets >> node & 1))
-			continue;
-		if (same && node != self) {
-			err = fetch_hashes(volume, node, offset, bytes, hashes);
-			if (err)
-				break;
-			if (equal(payload, bytes, hashes)) {
-				atomic64_add(bytes, same);
-				continue;
-			}
-		}
-		err = execute(volume, zero ? BRAID_MSG_ZEROES : BRAID_MSG_WRITE, offset, bytes,
-			      BIT(node), generation, zero ? NULL : payload);
-	}
-	braid_payload_free(payload);
-	return err;
-}
-
-/* ---- marks ---- */
-
-static int merge_marks(struct braid_dirty *map, const u8 *entries, u32 bytes)
-{
-	struct braid_bits bits;
-	u32 region, state;
-	const u8 *from;
-
-	if (bytes % BRAID_MARK_BYTES)
-		return -EPROTO;
-	for (; bytes; entries += BRAID_MARK_BYTES, bytes -= BRAID_MARK_BYTES) {
-		if (!braid_mark_decode(entries, &region, &state, &from))
-			return -EPROTO;
-		if (state == BRAID_REGION_ALL) {
-			braid_dirty_mark_all(map, region);
-		} else {
-			memcpy(bits.bytes, from, sizeof(bits.bytes));
-			braid_dirty_mark_bits(map, region, &bits);
-		}
-	}
-	return 0;
-}
-
-/* MARKS of a peer, or what it says that @about lacks. -ERANGE: the peer does not know. */
-static int fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about,
-		       struct braid_dirty *map)
-{
-	u8 *entries = kvmalloc(BRAID_MARKS_MAX * BRAID_MARK_BYTES, GFP_KERNEL);
-	bool more = true;
-	u64 from = 0;
-	int err = 0;
-
-	if (!entries)
-		return -ENOMEM;
-	while (more && !err) {
-		struct braid_request *req = braid_request_internal(volume, type, from, about);
-
-		req->flags |= BRAID_REQ_RESYNC;
-		req->targets = BIT(node);
-		req->answer = entries;
-		req->answer_size = BRAID_MARKS_MAX * BRAID_MARK_BYTES;
-		err = braid_request_execute(req);
-		if (!err)
-			err = merge_marks(map, entries, req->answer_length);
-		more = req->answer_more;
-		if (!err && more && req->answer_next <= from)
-			err = -EPROTO;
-		from = req->answer_next;
-		braid_request_free(req);
-	}
-	kvfree(entries);
-	return err;
-}
-
-/* Marks of this node's own replica. */
-static int own_marks(struct braid_volume *volume, struct braid_dirty *map)
-{
-	struct braid_disk *disk = braid_disk_get(volume);
-	u32 region, state, from = 0;
-	struct braid_bits bits;
-	struct braid_dirty *own;
-	int found = 1;
-
-	if (!disk)
-		return 0;
-	mutex_lock(&disk->meta_lock);
-	own = rcu_dereference_protected(disk->dirty[volume->res->node],
-					lockdep_is_held(&disk->meta_lock));
-	while (own && (found = braid_dirty_next(own, from, &region, &state, &bits)) > 0) {
-		if (state == BRAID_REGION_ALL)
-			braid_dirty_mark_all(map, region);
-		else
-			braid_dirty_mark_bits(map, region, &bits);
-		from = region + 1;
-	}
-	mutex_unlock(&disk->meta_lock);
-	for (from = 0;; from = region + 1) {
-		memset(&bits, 0, sizeof(bits));
-		if (!braid_regions_next_unstable(volume, from, &region, &bits))
-			break;
-		braid_dirty_mark_bits(map, region, &bits);
-	}
-	braid_disk_put(disk);
-	return found < 0 ? found : 0;
-}
-
-/* The next range of a map from @at on, at most COPY_BYTES. 1, 0 at the end, or an error. */
-static int next_range(struct braid_dirty *map, u64 size, u64 *at, struct sync_range *range)
-{
-	u32 from = (u32)(*at >> BRAID_REGION_SHIFT);
-	u32 block = (*at & (BRAID_REGION_SIZE - 1)) >> BRAID_BLOCK_SHIFT;
-	u32 first, count, state;
-	struct braid_bits bits;
-	int found;
-
-	for (;; from++, block = 0) {
-		u64 end;
-
-		found = braid_dirty_next(map, from, &range->region, &state, &bits);
-		if (found <= 0)
-			return found;
-		if (range->region != from)
-			block = 0;
-		from = range->region;
-		if (!braid_bits_next(&bits, block, &first, &count))
-			continue;
-		range->offset = first << BRAID_BLOCK_SHIFT;
-		range->bytes = min(count << BRAID_BLOCK_SHIFT, COPY_BYTES);
-		*at = ((u64)from << BRAID_REGION_SHIFT) + range->offset;
-		if (*at >= size)
-			return 0;
-		end = min(*at + range->bytes, size);
-		range->bytes = end - *at;
-		*at = end;
-		return 1;
-	}
-}
-
-/* ---- reconciliation ---- */
-
-static int settle(struct braid_volume *volume, u32 node)
-{
-	struct braid_disk *disk;
-	int err;
-
-	if (node != volume->res->node)
-		return execute(volume, BRAID_MSG_SETTLED, 0, 0, BIT(node), 0, NULL);
-	disk = braid_disk_get(volume);
-	if (!disk)
-		return -ENODEV;
-	err = braid_disk_settle(disk);
-	braid_disk_put(disk);
-	return err;
-}
-
-static int reconcile_range(struct braid_volume *volume, u32 reference, u32 others,
-			   const struct sync_range *range)
-{
-	u64 offset = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset;
-	struct range_lock lock;
-	atomic64_t same;
-	int err;
-
-	atomic64_set(&same, 0);
-	err = lock_range(&lock, volume, offset, range->bytes,
-			 others >> volume->res->node & 1);
-	if (err)
-		return err;
-	err = copy_locked(volume, reference, others, offset, range->bytes, lock.generation, &same);
-	unlock_range(&lock);
-	return err;
-}
-
-static int reconcile_volume(struct braid_volume *volume, u32 reference, u32 in_sync)
-{
-	u32 others = in_sync & ~BIT(reference), node;
-	struct braid_request *flush;
-	struct braid_dirty *map;
-	struct sync_range range;
-	u64 at = 0;
-	int err = 0;
-
-	if (others) {
-		map = braid_dirty_alone(volume->size);
-		if (!map)
-			return -ENOMEM;
-		for (node = 0; node < BRAID_MAX_NODES && !err; node++) {
-			if (!(in_sync >> node & 1))
-				continue;
-			err = node == volume->res->node ? own_marks(volume, map) :
-				fetch_marks(volume, node, BRAID_MSG_MARKS, 0, map);
-		}
-		while (!err && (err = next_range(map, volume->size, &at, &range)) > 0)
-			err = reconcile_range(volume, reference, others, &range);
-		braid_dirty_free(map);
-		if (err)
-			return err;
-	}
-	flush = braid_request_internal(volume, BRAID_MSG_FLUSH, 0, 0);
-	flush->flags |= BRAID_REQ_RESYNC;
-	flush->targets = in_sync;
-	err = braid_request_execute(flush);
-	braid_request_free(flush);
-	for (node = 0; node < BRAID_MAX_NODES && !err; node++)
-		if (in_sync >> node & 1)
-			err = settle(volume, node);
-	if (!err)
-		braid_generation_settled(volume);
-	return err;
-}
-
-int braid_reconcile(struct braid_resource *res, u32 reference)
-{
-	const struct braid_config *config;
-	struct braid_volume *volume;
-	unsigned long number;
-	u32 in_sync;
-	int err = 0;
-
-	rcu_read_lock();
-	config = braid_config(res);
-	in_sync = config ? config->in_sync : 0;
-	rcu_read_unlock();
-	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
-		err = reconcile_volume(volume, reference, in_sync);
-		braid_volume_put(volume);
-	}
-	return err;
-}
-
-/* ---- resync ---- */
 
 static void set_state(struct braid_sync *sync, u32 state, const char *cause)
 {
@@ -495,7 +48,7 @@ struct copy {
 	struct work_struct work;
 	struct braid_sync *sync;
 	struct braid_volume *volume;
-	struct sync_range range;
+	struct braid_range range;
 };
 
 /* More at once while it does not take longer; fewer when others have to wait for us. */
@@ -517,20 +70,20 @@ static void copy_work(struct work_struct *work)
 {
 	struct copy *copy = container_of(work, struct copy, work);
 	struct braid_sync *sync = copy->sync;
-	struct sync_range *range = &copy->range;
+	struct braid_range *range = &copy->range;
 	u64 offset = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset;
 	ktime_t start = ktime_get();
-	struct range_lock lock;
+	struct braid_range_lock lock;
 	int source, err;
 
-	err = lock_range(&lock, copy->volume, offset, range->bytes, false);
+	err = braid_lock_range(&lock, copy->volume, offset, range->bytes, false);
 	if (!err) {
-		source = find_source(copy->volume, sync->peer->node);
+		source = braid_find_source(copy->volume, sync->peer->node);
 		err = source < 0 ? source :
-			copy_locked(copy->volume, source, BIT(sync->peer->node), offset,
-				    range->bytes, lock.generation,
-				    sync->mode & BRAID_SYNC_COMPARE ? &sync->same : NULL);
-		unlock_range(&lock);
+			braid_copy_locked(copy->volume, source, BIT(sync->peer->node), offset,
+					  range->bytes, lock.generation,
+					  sync->mode & BRAID_SYNC_COMPARE ? &sync->same : NULL);
+		braid_unlock_range(&lock);
 	}
 	if (err)
 		atomic_cmpxchg(&sync->error, 0, err);
@@ -542,7 +95,7 @@ static void copy_work(struct work_struct *work)
 
 static bool ends(struct braid_sync *sync)
 {
-	return READ_ONCE(sync->stop) || atomic_read(&sync->error) || over(sync->peer->res);
+	return READ_ONCE(sync->stop) || atomic_read(&sync->error) || braid_ends(sync->peer->res);
 }
 
 /* Keeps to the upper bound, if there is one. */
@@ -577,7 +130,7 @@ static void wait_copies(struct braid_sync *sync, u32 limit)
 }
 
 /* The last region of a volume ends where its data does. */
-static void clear_range(struct braid_dirty *map, u64 size, const struct sync_range *range)
+static void clear_range(struct braid_dirty *map, u64 size, const struct braid_range *range)
 {
 	u64 end = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset + range->bytes;
 
@@ -587,7 +140,7 @@ static void clear_range(struct braid_dirty *map, u64 size, const struct sync_ran
 
 /* Copies a batch of ranges, flushes the target, and only then takes them as clean (R6c). */
 static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
-		      struct braid_dirty *map, struct sync_range *batch, u64 *at)
+		      struct braid_dirty *map, struct braid_range *batch, u64 *at)
 {
 	ktime_t end = ktime_add_ms(ktime_get(), BATCH_MS);
 	u32 count = 0, i;
@@ -602,7 +155,7 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 			wait_event(sync->wait, !READ_ONCE(sync->paused) || ends(sync));
 			continue;
 		}
-		found = next_range(map, volume->size, at, &batch[count]);
+		found = braid_next_range(map, volume->size, at, &batch[count]);
 		if (found <= 0)
 			break;
 		wait_copies(sync, READ_ONCE(sync->depth));
@@ -623,7 +176,7 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 	if (!count)
 		return 0;
 	sync->waits_for = "the target's flush";
-	found = execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL);
+	found = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL);
 	if (found)
 		return found;
 	/*
@@ -669,20 +222,20 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 	if (!full && !own_disk) {
 		/* Writes that the source may not have seen yet have to end before it is asked. */
 		braid_generation_drain(volume);
-		source = find_source(volume, sync->peer->node);
+		source = braid_find_source(volume, sync->peer->node);
 		err = source < 0 ? source :
-			fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->peer->node, map);
+			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->peer->node, map);
 		full = err;
 	}
 	if (full)
 		for (i = 0; i < map->regions; i++)
 			braid_dirty_mark_all(map, i);
-	return fetch_marks(volume, sync->peer->node, BRAID_MSG_MARKS, 0, map);
+	return braid_fetch_marks(volume, sync->peer->node, BRAID_MSG_MARKS, 0, map);
 }
 
 static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
 {
-	struct sync_range *batch = kvmalloc_array(BATCH, sizeof(*batch), GFP_KERNEL);
+	struct braid_range *batch = kvmalloc_array(BATCH, sizeof(*batch), GFP_KERNEL);
 	struct braid_disk *disk = braid_disk_get(volume);
 	struct braid_dirty *map;
 	bool full;
@@ -778,8 +331,8 @@ static void sync_work(struct work_struct *work)
 	if (!err)
 		enter_state(sync, BRAID_SYNC_STATE_FLUSHING, "all is copied");
 	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
-		err = execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL) ?:
-			settle(volume, sync->peer->node);
+		err = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0,
+				    NULL) ?: braid_settle(volume, sync->peer->node);
 		braid_volume_put(volume);
 	}
 	if (!err && ends(sync))

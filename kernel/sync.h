@@ -54,9 +54,5 @@ int braid_sync_stop(struct braid_peer *peer);
 /* Something about the peer changed: what goes on with it may have to end. Process context. */
 void braid_sync_check(struct braid_peer *peer);
 void braid_sync_free(struct braid_peer *peer);
-/* R5: makes all members of in_sync equal to @reference. Process context; may sleep for long. */
-int braid_reconcile(struct braid_resource *res, u32 reference);
-/* A hash of bytes of a payload. */
-void braid_payload_hash(struct bio *payload, u32 at, u32 bytes, u8 hash[BRAID_HASH_BYTES]);
 
 #endif /* _BRAID_SYNC_H */
