@@ -8,7 +8,6 @@
 #include "request.h"
 #include "volume.h"
 
-#include <linux/namei.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
@@ -228,6 +227,7 @@ static void disk_free(struct braid_disk *disk)
 
 	for (node = 0; node < BRAID_MAX_NODES; node++)
 		braid_dirty_free(rcu_dereference_protected(disk->dirty[node], true));
+	kfree(rcu_dereference_protected(disk->vote, true));
 	braid_log_free(disk);
 	compat_bdev_close(&disk->meta_handle);
 	compat_bdev_close(&disk->data_handle);
@@ -306,6 +306,10 @@ static int disk_prepare(struct braid_disk *disk, bool external, const char **cau
 	*cause = "the dirty maps cannot be read";
 	err = load_dirty(disk) ?: replay_log(disk);
 	if (!err) {
+		*cause = "the votes cannot be read";
+		err = braid_meta_vote_load(disk);
+	}
+	if (!err) {
 		disk->sb.flags &= ~BRAID_SB_VOLATILE;
 		disk->sb.flags |= BRAID_SB_IN_USE;
 		if (disk->volatile_cache)
@@ -375,10 +379,9 @@ static void attach_work(struct work_struct *work)
 }
 
 /* Under the resource's lock. */
-int braid_disk_attach(struct braid_volume *volume, const char *disk, const char *meta)
+int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta)
 {
 	struct attach *at;
-	int err;
 
 	lockdep_assert_held(&volume->res->lock);
 	if (volume->disk_state != BRAID_DISK_STATE_DISKLESS)
@@ -386,15 +389,9 @@ int braid_disk_attach(struct braid_volume *volume, const char *disk, const char 
 	at = kzalloc(sizeof(*at), GFP_KERNEL);
 	if (!at)
 		return -ENOMEM;
-	err = lookup_bdev(disk, &at->data);
-	if (!err && meta) {
-		at->external = true;
-		err = lookup_bdev(meta, &at->meta);
-	}
-	if (err) {
-		kfree(at);
-		return err;
-	}
+	at->data = disk;
+	at->meta = meta;
+	at->external = meta;
 	braid_volume_get(volume);
 	at->volume = volume;
 	set_state(volume, BRAID_DISK_STATE_ATTACHING, "requested", 0);

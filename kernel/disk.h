@@ -42,6 +42,15 @@ struct braid_log {
 };
 
 /*
+ * struct braid_vote - a vote that is durable; never changes
+ */
+struct braid_vote {
+	u64 sequence;
+	u32 length;
+	u8 value[];
+};
+
+/*
  * struct braid_disk - an attached disk with its metadata
  * @volume: it belongs to; the volume outlives it
  * @refs: I/O under way and the volume's own
@@ -51,6 +60,7 @@ struct braid_log {
  * @sb: superblock; under @meta_lock
  * @dirty: maps of absent replicas by node; that of this node itself says what the last crash
  *	left open. Set and cleared in process context under @meta_lock, read under RCU
+ * @vote: as @dirty; NULL if none was ever stored
  */
 struct braid_disk {
 	struct braid_volume *volume;
@@ -70,10 +80,11 @@ struct braid_disk {
 	struct braid_superblock sb;
 	struct braid_log log;
 	struct braid_dirty __rcu *dirty[BRAID_MAX_NODES];
+	struct braid_vote __rcu *vote;
 };
 
-/* Starts attaching; the end is an event. Paths are looked up as the caller. */
-int braid_disk_attach(struct braid_volume *volume, const char *disk, const char *meta);
+/* Starts attaching; the end is an event. @meta is 0 for internal metadata. */
+int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta);
 int braid_disk_detach(struct braid_volume *volume, const char *cause, bool clean);
 /* Gives the disk up after an error. Any context. */
 void braid_disk_fail(struct braid_disk *disk, const char *cause);
@@ -100,7 +111,7 @@ int braid_meta_write_super(struct braid_disk *disk);
 int braid_meta_store_config(struct braid_disk *disk, const struct braid_config *config,
 			    const struct braid_stamp *last);
 int braid_meta_vote_set(struct braid_disk *disk, const u8 *value, u32 length);
-int braid_meta_vote_get(struct braid_disk *disk, u8 *value, u32 *length);
+int braid_meta_vote_load(struct braid_disk *disk);
 int braid_log_init(struct braid_disk *disk);
 int braid_log_load(struct braid_disk *disk);
 void braid_log_free(struct braid_disk *disk);

@@ -92,76 +92,79 @@ static void vote_buffer_free(u8 *record)
 	free_pages((unsigned long)record, get_order(BRAID_VOTE_BYTES));
 }
 
-/* Which copy is valid and newer, in @record; -ENODATA if none is. */
-static int vote_read(struct braid_disk *disk, u8 *record, u64 *sequence, const u8 **value,
-		     u32 *length)
+static struct braid_vote *current_vote(struct braid_disk *disk)
 {
-	u64 best = 0, seq;
-	int copy, found = -1;
-
-	for (copy = 0; copy < 2; copy++) {
-		int err = vote_io(disk, copy, record, REQ_OP_READ);
-
-		if (err)
-			return err;
-		if (braid_vote_decode(record, &seq, value, length) == BRAID_ONDISK_OK &&
-		    (found < 0 || seq > best)) {
-			found = copy;
-			best = seq;
-		}
-	}
-	if (found < 0)
-		return -ENODATA;
-	if (found == 0) {
-		int err = vote_io(disk, 0, record, REQ_OP_READ);
-
-		if (err)
-			return err;
-		if (braid_vote_decode(record, &seq, value, length) != BRAID_ONDISK_OK)
-			return -EIO;
-	}
-	*sequence = best;
-	return 0;
+	return rcu_dereference_protected(disk->vote, lockdep_is_held(&disk->meta_lock));
 }
 
-int braid_meta_vote_set(struct braid_disk *disk, const u8 *value, u32 length)
+static struct braid_vote *vote_new(u64 sequence, const u8 *value, u32 length)
+{
+	struct braid_vote *vote = kmalloc(struct_size(vote, value, length), GFP_NOIO);
+
+	if (!vote)
+		return NULL;
+	vote->sequence = sequence;
+	vote->length = length;
+	memcpy(vote->value, value, length);
+	return vote;
+}
+
+/* The valid copy that is newer, if there is one. */
+int braid_meta_vote_load(struct braid_disk *disk)
 {
 	u8 *record = vote_buffer();
-	const u8 *old;
-	u64 sequence = 0;
-	u32 old_length;
-	int i, err;
+	const u8 *value;
+	u32 length, copy;
+	int err = 0;
 
 	lockdep_assert_held(&disk->meta_lock);
 	if (!record)
 		return -ENOMEM;
-	err = vote_read(disk, record, &sequence, &old, &old_length);
-	if (err == -ENODATA)
-		err = 0;
+	for (copy = 0; copy < 2 && !err; copy++) {
+		struct braid_vote *old = current_vote(disk), *vote;
+		u64 sequence;
+
+		err = vote_io(disk, copy, record, REQ_OP_READ);
+		if (err || braid_vote_decode(record, &sequence, &value, &length) != BRAID_ONDISK_OK ||
+		    (old && sequence <= old->sequence))
+			continue;
+		vote = vote_new(sequence, value, length);
+		if (!vote)
+			err = -ENOMEM;
+		else
+			rcu_assign_pointer(disk->vote, vote);
+		if (vote && old)
+			kfree_rcu_mightsleep(old);
+	}
+	vote_buffer_free(record);
+	return err;
+}
+
+int braid_meta_vote_set(struct braid_disk *disk, const u8 *value, u32 length)
+{
+	struct braid_vote *old = current_vote(disk), *vote;
+	u64 sequence = old ? old->sequence : 0;
+	u8 *record = vote_buffer();
+	int i, err = 0;
+
+	lockdep_assert_held(&disk->meta_lock);
+	vote = vote_new(sequence + 2, value, length);
+	if (!record || !vote)
+		err = -ENOMEM;
 	for (i = 0; i < 2 && !err; i++) {
 		sequence++;
 		braid_vote_encode(record, sequence, value, length);
 		err = vote_io(disk, sequence & 1, record, REQ_OP_WRITE);
 	}
 	vote_buffer_free(record);
-	return err;
-}
-
-int braid_meta_vote_get(struct braid_disk *disk, u8 *value, u32 *length)
-{
-	u8 *record = vote_buffer();
-	const u8 *at;
-	u64 sequence;
-	int err;
-
-	lockdep_assert_held(&disk->meta_lock);
-	if (!record)
-		return -ENOMEM;
-	err = vote_read(disk, record, &sequence, &at, length);
-	if (!err)
-		memcpy(value, at, *length);
-	vote_buffer_free(record);
-	return err;
+	if (err) {
+		kfree(vote);
+		return err;
+	}
+	rcu_assign_pointer(disk->vote, vote);
+	if (old)
+		kfree_rcu_mightsleep(old);
+	return 0;
 }
 
 /* ---- activity log ---- */

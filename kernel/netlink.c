@@ -455,7 +455,7 @@ int braid_nl_volume_new_doit(struct sk_buff *skb, struct genl_info *info)
 	else
 		err = braid_volume_new(res, nla_get_u32(number), nla_get_u32(minor));
 	braid_nl_resource_put(res);
-	if (err == -EBUSY || (err == -EEXIST && !info->extack->_msg))
+	if (err == -EBUSY && !info->extack->_msg)
 		return refuse(info, minor, -EEXIST, "the minor is in use on this host");
 	return err;
 }
@@ -483,22 +483,30 @@ int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *disk = info->attrs[BRAID_A_VOLUME_DISK];
 	struct nlattr *meta = info->attrs[BRAID_A_VOLUME_META_DISK];
+	dev_t data_dev = 0, meta_dev = 0;
 	struct braid_volume *volume;
-	int err;
+	int err, found;
 
 	if (!disk)
 		return missing(info, BRAID_A_VOLUME_DISK, "the path of a disk is missing");
+	/* As the caller. May take long, so no lock is held yet. */
+	found = lookup_bdev(nla_data(disk), &data_dev);
+	if (!found && meta)
+		found = lookup_bdev(nla_data(meta), &meta_dev);
 	volume = volume_of(info, &err);
 	if (!volume)
 		return err;
-	err = braid_disk_attach(volume, nla_data(disk), meta ? nla_data(meta) : NULL);
+	if (volume->disk_state != BRAID_DISK_STATE_DISKLESS)
+		err = -EBUSY;
+	else
+		err = found ?: braid_disk_attach(volume, data_dev, meta_dev);
 	put_volume(volume);
 	switch (err) {
 	case -EBUSY:
 		return refuse(info, disk, err, "the volume has a disk already");
 	case -ENOENT:
 	case -ENOTBLK:
-		return refuse(info, disk, err, "no such block device");
+		return refuse(info, data_dev ? meta : disk, err, "no such block device");
 	}
 	return err;
 }
@@ -593,47 +601,43 @@ static int put_vote(struct sk_buff *msg, const struct braid_volume *volume, cons
 	return 0;
 }
 
-/* Reads two blocks of the disk; nothing of the resource waits for it meanwhile. */
 int braid_nl_vote_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct braid_volume *volume;
+	struct braid_vote *vote;
 	struct braid_disk *disk;
 	struct sk_buff *msg;
-	u32 length = 0;
-	u8 *value;
 	void *header;
 	int err;
 
 	volume = volume_of(info, &err);
 	if (!volume)
 		return err;
-	mutex_unlock(&volume->res->lock);
 	disk = braid_disk_get(volume);
-	value = kmalloc(BRAID_VOTE_MAX, GFP_KERNEL);
+	mutex_unlock(&volume->res->lock);
 	msg = genlmsg_new(BRAID_VOTE_MAX + 512, GFP_KERNEL);
 	err = -ENOMEM;
-	if (!value || !msg)
+	if (!msg)
 		goto out;
 	err = -ENODEV;
 	if (!disk) {
 		refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], err, "the volume has no disk");
 		goto out;
 	}
-	mutex_lock(&disk->meta_lock);
-	err = braid_meta_vote_get(disk, value, &length);
-	mutex_unlock(&disk->meta_lock);
+	header = genlmsg_put_reply(msg, info, &braid_family, 0, BRAID_CMD_VOTE_GET);
+	rcu_read_lock();
+	vote = rcu_dereference(disk->vote);
+	err = vote ? -EMSGSIZE : -ENODATA;
+	if (header && vote && !put_vote(msg, volume, vote->value, vote->length))
+		err = 0;
+	rcu_read_unlock();
 	if (err)
 		goto out;
-	err = -EMSGSIZE;
-	header = genlmsg_put_reply(msg, info, &braid_family, 0, BRAID_CMD_VOTE_GET);
-	if (header && !put_vote(msg, volume, value, length)) {
-		genlmsg_end(msg, header);
-		err = genlmsg_reply(msg, info);
-		msg = NULL;
-	}
+	genlmsg_end(msg, header);
+	err = genlmsg_reply(msg, info);
+	msg = NULL;
 out:
 	nlmsg_free(msg);
-	kfree(value);
 	if (disk)
 		braid_disk_put(disk);
 	braid_volume_put(volume);

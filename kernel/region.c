@@ -303,7 +303,8 @@ bool braid_region_overlaps(struct braid_volume *volume, u64 offset, u32 bytes,
 	return other;
 }
 
-void braid_regions_take_full(struct braid_volume *volume, struct list_head *list)
+/* Takes all touches that wait for a region. */
+static void take_full(struct braid_volume *volume, struct list_head *list)
 {
 	u32 i;
 
@@ -322,7 +323,7 @@ void braid_regions_stable(struct braid_volume *volume)
 	struct braid_touch *touch, *next;
 	LIST_HEAD(full);
 
-	braid_regions_take_full(volume, &full);
+	take_full(volume, &full);
 	list_for_each_entry_safe(touch, next, &full, list) {
 		list_del_init(&touch->list);
 		touch->retry(touch);

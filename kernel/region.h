@@ -155,8 +155,6 @@ void braid_regions_stable(struct braid_volume *volume);
 bool braid_regions_pressed(struct braid_volume *volume);
 /* A log write ended; durable regions' touches become ready. Process context. */
 void braid_region_logged(struct braid_volume *volume, struct braid_region *region, int error);
-/* Takes all touches that wait for a region. For adoption and removal. */
-void braid_regions_take_full(struct braid_volume *volume, struct list_head *list);
 /* Adds the unstable blocks to the dirty map of @node, or all nodes of @mask. Process context. */
 void braid_regions_fold(struct braid_volume *volume, struct braid_disk *disk, u32 mask,
 			bool forget);

@@ -15,6 +15,9 @@
 
 static int major;
 
+/* Minors in use, by namespaces of all kinds: devices and their names are the host's. */
+static DEFINE_XARRAY(minors);
+
 int braid_volume_open(void *private_data, bool write)
 {
 	struct braid_volume *volume = private_data;
@@ -203,10 +206,13 @@ int braid_volume_new(struct braid_resource *res, u32 number, u32 minor)
 	volume->regions = braid_regions_new(volume, ACTIVE_REGIONS);
 	if (!volume->regions)
 		goto err_free;
+	err = xa_insert(&minors, minor, volume, GFP_KERNEL);
+	if (err)
+		goto err_regions;
 	gendisk = compat_alloc_disk();
 	if (IS_ERR(gendisk)) {
 		err = PTR_ERR(gendisk);
-		goto err_regions;
+		goto err_minor;
 	}
 	volume->gendisk = gendisk;
 	gendisk->major = major;
@@ -235,6 +241,8 @@ err_disk:
 	/* Not one that was added: nobody else knows the volume yet. */
 	gendisk->fops = NULL;
 	put_disk(gendisk);
+err_minor:
+	xa_erase(&minors, minor);
 err_regions:
 	braid_regions_free(volume->regions);
 err_free:
@@ -259,6 +267,7 @@ void braid_volume_remove(struct braid_volume *volume)
 		blk_mark_disk_dead(volume->gendisk);
 	braid_disk_unlink(volume);
 	del_gendisk(volume->gendisk);
+	xa_erase(&minors, volume->minor);
 	cancel_delayed_work_sync(&volume->close_work);
 	braid_disk_detach_now(volume, true);
 	mutex_lock(&res->lock);

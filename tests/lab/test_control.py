@@ -3,6 +3,8 @@
 
 Every refusal names the thing that is wrong (P7); what is left afterwards goes cleanly (P8).
 """
+import time
+
 import pytest
 from braidlab import modules
 from braidlab.braid import BraidResource, Refused, mirror
@@ -44,6 +46,7 @@ def test_refusals(lab, debug):
         check(a, "volume-new", "EEXIST", volume=0, minor=free)
         check(a, "volume-new", "EEXIST", volume=5, minor=a.minors[0])
         check(a, "volume-new", "EEXIST", volume=5, minor=b.minors[0])  # of another namespace, same kernel
+        assert "duplicate" not in a.host.run(["dmesg"]).out
         check(a, "peer-new", "EEXIST", node_id=b.id)
         check(a, "peer-new", "EINVAL", node_id=a.id)
         check(a, "volume-attach", "EBUSY", volume=0, disk=a.disks[0].path)
@@ -209,6 +212,11 @@ def test_votes_are_kept(lab):
             a.do("vote-set", volume=0, vote=f"{byte}*{size}")
             a.wait(lambda value=value: a.do("vote-get", volume=0)["vote"] == value, "the vote to be durable")
         assert [event for event in a.events() if event.get("kind") == "vote"]
+        b.disks[0].slow(5000)
+        start = time.monotonic()
+        assert b.do("vote-get", volume=0).get("vote", "") == ""  # no operation waits for a disk
+        assert time.monotonic() - start < 4
+        b.disks[0].heal()
         r.drop(b)
         a.host.power_cut()
         r.power_on(a)
