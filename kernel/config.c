@@ -394,19 +394,16 @@ static bool valid(const struct braid_config *config)
 static bool joins_unannounced(struct braid_resource *res, const struct braid_config *old,
 			      const struct braid_config *new)
 {
-	unsigned long joining = new->in_sync & ~old->in_sync & ~BIT(res->node);
+	unsigned long in_sync = new->in_sync;
 	u32 node;
 
 	lockdep_assert_held(&res->lock);
 	if (new->writer != res->node || !braid_is_serving(res))
 		return false;
-	for_each_set_bit(node, &joining, BRAID_MAX_NODES) {
-		struct braid_peer *peer;
-
-		peer = rcu_dereference_protected(res->peers[node], lockdep_is_held(&res->lock));
-		if (!peer || !peer->sync || peer->sync->state != BRAID_SYNC_STATE_JOINING)
+	for_each_set_bit(node, &in_sync, BRAID_MAX_NODES)
+		if ((!(old->in_sync >> node & 1) || old->instance[node] != new->instance[node]) &&
+		    !braid_sync_joins(res, node, new->instance[node]))
 			return true;
-	}
 	return false;
 }
 
@@ -573,8 +570,10 @@ static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 		if (dirty)
 			err = braid_dirty_persist(dirty);
 	}
+	/* Another disk than the one that is in sync keeps its own stamp: it lacks what it lacks. */
 	if (!err)
-		err = braid_meta_store_config(disk, new, last);
+		err = braid_meta_store_config(disk, new, braid_self_in_sync(volume->res, new) ?
+							 last : &disk->sb.last);
 	mutex_unlock(&disk->meta_lock);
 	return err;
 }
@@ -644,10 +643,11 @@ static void after_adoption(struct braid_resource *res, const struct braid_config
 			continue;
 		if (gone >> node & 1)
 			braid_peer_cancel(peer, BRAID_STATUS_OK);
-		braid_sync_check(peer);
+		braid_sync_check(res, node);
 		braid_peer_put(peer);
 	}
-	if (!(new->in_sync >> res->node & 1))
+	braid_sync_check(res, res->node);
+	if (!(braid_required(res, new) >> res->node & 1))
 		unstick_all(res, BLK_STS_OK);
 }
 

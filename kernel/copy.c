@@ -35,7 +35,9 @@ bool braid_ends(struct braid_resource *res)
 int braid_lock_range(struct braid_range_lock *lock, struct braid_volume *volume, u64 offset,
 		     u32 bytes, bool local)
 {
+	const struct braid_config *config;
 	enum braid_begin begun;
+	u32 absent;
 
 	memset(lock, 0, sizeof(*lock));
 	lock->volume = volume;
@@ -48,8 +50,14 @@ int braid_lock_range(struct braid_range_lock *lock, struct braid_volume *volume,
 			return -ECANCELED;
 		lock->generation = braid_generation_get(volume);
 		lock->disk = local ? braid_disk_get(volume) : NULL;
+		/* What is new to this replica, members that are away may lack, too. */
+		rcu_read_lock();
+		config = braid_config(volume->res);
+		absent = config ? braid_absent(volume->res, config) : 0;
+		rcu_read_unlock();
 		begun = local ? braid_region_begin(volume, &lock->touch, &lock->span, &lock->wait,
-						   offset, bytes, lock->generation, lock->disk, 0) :
+						   offset, bytes, lock->generation, lock->disk,
+					   absent) :
 				braid_region_lock(volume, &lock->touch, &lock->span, &lock->wait,
 						  offset, bytes, lock->generation);
 		if (begun == BRAID_BEGIN_LOGGING) {
@@ -204,6 +212,15 @@ int braid_copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 
 	int err;
 
 	payload = braid_payload_alloc(bytes, GFP_NOIO);
+	/* Of this node's own replica only the source's hashes travel where both are equal. */
+	if (same && targets == BIT(self) &&
+	    !braid_execute(volume, BRAID_MSG_READ, offset, bytes, targets, 0, payload) &&
+	    !fetch_hashes(volume, source, offset, bytes, hashes) &&
+	    equal(payload, bytes, hashes)) {
+		atomic64_add(bytes, same);
+		braid_payload_free(payload);
+		return 0;
+	}
 	err = braid_execute(volume, BRAID_MSG_READ, offset, bytes, BIT(source), 0, payload);
 	zero = !err && payload_is_zero(payload);
 	for (node = 0; node < BRAID_MAX_NODES && !err; node++) {

@@ -30,8 +30,8 @@ struct braid_range_lock {
 /* Copies for a resource are of no use any more. */
 bool braid_ends(struct braid_resource *res);
 /*
- * S1: waits until no write to the range is under way, and keeps new ones out; @local also marks it
- * in the activity log. -ECANCELED if the resource stops serving. May sleep.
+ * S1: waits until no write to the range is under way, and keeps new ones out; with @local this
+ * node's disk may be written, too. -ECANCELED if the resource stops serving. May sleep.
  */
 int braid_lock_range(struct braid_range_lock *lock, struct braid_volume *volume, u64 offset,
 		     u32 bytes, bool local);

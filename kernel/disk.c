@@ -6,6 +6,7 @@
 #include "peer.h"
 #include "region.h"
 #include "request.h"
+#include "sync.h"
 #include "volume.h"
 
 #include <linux/random.h>
@@ -555,6 +556,7 @@ int braid_disk_detach(struct braid_volume *volume, const char *cause, bool clean
 		kfree(detach);
 		return err;
 	}
+	braid_sync_check(res, res->node);
 	braid_service_update(res);
 	braid_peers_announce(res);
 	return 0;

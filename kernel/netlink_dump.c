@@ -209,7 +209,7 @@ static int put_peer(struct sk_buff *msg, struct braid_peer *peer)
 	    (peer->session && braid_put_u64(msg, BRAID_A_PEER_SESSION, peer->session)) ||
 	    nla_put_u32(msg, BRAID_A_PEER_STREAMS, peer->stream_count) ||
 	    nla_put_u32(msg, BRAID_A_PEER_LEASE_MS, lease_left_ms(peer)) ||
-	    put_sync(msg, peer->sync))
+	    put_sync(msg, res->syncs[peer->node]))
 		return -EMSGSIZE;
 	if (!known)
 		return 0;
@@ -223,19 +223,19 @@ static int put_peer(struct sk_buff *msg, struct braid_peer *peer)
 	return 0;
 }
 
-static int put_peer_volume(struct sk_buff *msg, struct braid_peer *peer,
-			   struct braid_volume *volume)
+static int put_peer_volume(struct sk_buff *msg, u32 node, struct braid_volume *volume)
 {
-	const struct braid_remote *remote = &volume->remote[peer->node];
+	const struct braid_remote *remote = &volume->remote[node];
 	struct braid_disk *disk = braid_disk_get(volume);
-	u64 dirty = disk ? braid_dirty_bytes(disk, peer->node) : 0;
+	u64 dirty = disk ? braid_dirty_bytes(disk, node) : 0;
 
 	if (disk)
 		braid_disk_put(disk);
-	if (nla_put_string(msg, BRAID_A_PEER_NAME, peer->res->name) ||
-	    nla_put_u32(msg, BRAID_A_PEER_NODE_ID, peer->node) ||
+	if (nla_put_string(msg, BRAID_A_PEER_NAME, volume->res->name) ||
+	    nla_put_u32(msg, BRAID_A_PEER_NODE_ID, node) ||
 	    nla_put_u32(msg, BRAID_A_PEER_VOLUME, volume->number) ||
-	    braid_put_u64(msg, BRAID_A_PEER_DIRTY, dirty) || put_sync(msg, peer->sync))
+	    braid_put_u64(msg, BRAID_A_PEER_DIRTY, dirty) ||
+	    put_sync(msg, volume->res->syncs[node]))
 		return -EMSGSIZE;
 	if (remote->known &&
 	    (braid_put_u64(msg, BRAID_A_PEER_SIZE, remote->state.size) ||
@@ -312,10 +312,29 @@ static int dump_volumes(struct dump *dump, struct braid_resource *res)
 	return err;
 }
 
-static int dump_peer(struct dump *dump, struct braid_peer *peer)
+/* A node's replicas: a peer's, or this node's own if they are or were resynced. */
+static int dump_replicas(struct dump *dump, struct braid_resource *res, u32 node)
 {
 	struct braid_volume *volume;
 	unsigned long number;
+	int err = 0;
+
+	xa_for_each(&res->volumes, number, volume) {
+		void *header;
+
+		if (dump_skips(dump))
+			continue;
+		header = dump_begin(dump);
+		err = header ? dump_end(dump, header,
+					put_peer_volume(dump->skb, node, volume)) : -EMSGSIZE;
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static int dump_peer(struct dump *dump, struct braid_peer *peer)
+{
 	void *header;
 	int err = 0;
 
@@ -323,18 +342,7 @@ static int dump_peer(struct dump *dump, struct braid_peer *peer)
 		header = dump_begin(dump);
 		err = header ? dump_end(dump, header, put_peer(dump->skb, peer)) : -EMSGSIZE;
 	}
-	if (err)
-		return err;
-	xa_for_each(&peer->res->volumes, number, volume) {
-		if (dump_skips(dump))
-			continue;
-		header = dump_begin(dump);
-		err = header ? dump_end(dump, header,
-					put_peer_volume(dump->skb, peer, volume)) : -EMSGSIZE;
-		if (err)
-			break;
-	}
-	return err;
+	return err ?: dump_replicas(dump, peer->res, peer->node);
 }
 
 static int dump_peers(struct dump *dump, struct braid_resource *res)
@@ -348,6 +356,8 @@ static int dump_peers(struct dump *dump, struct braid_resource *res)
 		peer = rcu_dereference_protected(res->peers[node], lockdep_is_held(&res->lock));
 		if (peer)
 			err = dump_peer(dump, peer);
+		else if (node == res->node && res->syncs[node])
+			err = dump_replicas(dump, res, node);
 	}
 	return err;
 }

@@ -32,6 +32,28 @@ err_put:
 	return NULL;
 }
 
+/* The resource and the node whose replicas are meant: a peer's, or this node's own. */
+static struct braid_resource *target_of(struct genl_info *info, u32 *id, int *err)
+{
+	struct nlattr *node = info->attrs[BRAID_A_PEER_NODE_ID];
+	struct braid_resource *res;
+
+	res = braid_nl_resource(info, info->attrs[BRAID_A_PEER_NAME], BRAID_A_PEER_NAME, err);
+	if (!res)
+		return NULL;
+	if (!node) {
+		*err = missing(info, BRAID_A_PEER_NODE_ID, "the node id of a member is missing");
+		goto err_put;
+	}
+	*id = nla_get_u32(node);
+	if (*id == res->node || rcu_access_pointer(res->peers[*id]))
+		return res;
+	*err = refuse(info, node, -ENOENT, "the resource has no such peer");
+err_put:
+	braid_nl_resource_put(res);
+	return NULL;
+}
+
 static void put_peer(struct braid_peer *peer)
 {
 	mutex_unlock(&peer->res->lock);
@@ -147,30 +169,30 @@ int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *node = info->attrs[BRAID_A_PEER_NODE_ID];
 	struct nlattr *rate = info->attrs[BRAID_A_PEER_MAX_RATE];
-	struct braid_peer *peer;
-	u32 mode = 0;
+	struct braid_resource *res;
+	u32 mode = 0, id;
 	int err;
 
-	peer = peer_of(info, &err);
-	if (!peer)
+	res = target_of(info, &id, &err);
+	if (!res)
 		return err;
 	if (info->attrs[BRAID_A_PEER_FULL])
 		mode |= BRAID_SYNC_FULL;
 	if (info->attrs[BRAID_A_PEER_COMPARE])
 		mode |= BRAID_SYNC_COMPARE;
-	err = braid_sync_start(peer, mode, rate ? nla_get_u64(rate) : 0);
-	put_peer(peer);
+	err = braid_sync_start(res, id, mode, rate ? nla_get_u64(rate) : 0);
+	braid_nl_resource_put(res);
 	switch (err) {
 	case -EPERM:
 		return refuse(info, node, err, "this node does not serve the resource");
 	case -EALREADY:
-		return refuse(info, node, err, "the peer is in sync");
+		return refuse(info, node, err, "it is in sync: configure without it first");
 	case -ENODEV:
-		return refuse(info, node, err, "the peer is not a diskful member");
+		return refuse(info, node, err, "not a diskful member");
 	case -ENOTCONN:
 		return refuse(info, node, err, "not connected, without disk, or of another epoch");
 	case -EBUSY:
-		return refuse(info, node, err, "a resync of the peer is under way");
+		return refuse(info, node, err, "its resync is under way");
 	}
 	return err;
 }
@@ -178,36 +200,38 @@ int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info)
 int braid_nl_sync_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *rate = info->attrs[BRAID_A_PEER_MAX_RATE];
-	struct braid_peer *peer;
+	struct braid_resource *res;
+	u32 id;
 	int err;
 
 	if (!rate)
 		return missing(info, BRAID_A_PEER_MAX_RATE, "the upper bound is missing");
-	peer = peer_of(info, &err);
-	if (!peer)
+	res = target_of(info, &id, &err);
+	if (!res)
 		return err;
-	if (peer->sync)
-		WRITE_ONCE(peer->sync->max_rate, nla_get_u64(rate));
+	if (res->syncs[id])
+		WRITE_ONCE(res->syncs[id]->max_rate, nla_get_u64(rate));
 	else
 		err = refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], -EINVAL,
-			     "no resync of the peer was started");
-	put_peer(peer);
+			     "no resync of it was started");
+	braid_nl_resource_put(res);
 	return err;
 }
 
 static int pause(struct genl_info *info, bool on)
 {
-	struct braid_peer *peer;
+	struct braid_resource *res;
+	u32 id;
 	int err;
 
-	peer = peer_of(info, &err);
-	if (!peer)
+	res = target_of(info, &id, &err);
+	if (!res)
 		return err;
-	err = braid_sync_pause(peer, on);
-	put_peer(peer);
+	err = braid_sync_pause(res, id, on);
+	braid_nl_resource_put(res);
 	if (err)
 		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
-		       on ? "no resync of the peer is running" : "no resync of the peer is paused");
+		       on ? "no resync of it is running" : "no resync of it is paused");
 	return err;
 }
 
@@ -223,18 +247,19 @@ int braid_nl_sync_resume_doit(struct sk_buff *skb, struct genl_info *info)
 
 int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct braid_peer *peer;
+	struct braid_resource *res;
+	u32 id;
 	int err;
 
-	peer = peer_of(info, &err);
-	if (!peer)
+	res = target_of(info, &id, &err);
+	if (!res)
 		return err;
-	mutex_unlock(&peer->res->lock);
-	err = braid_sync_stop(peer);
-	braid_peer_put(peer);
+	mutex_unlock(&res->lock);
+	err = braid_sync_stop(res, id);
+	braid_resource_put(res);
 	if (err == -EALREADY)
 		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
-			      "no resync of the peer");
+			      "no resync of it is under way");
 	if (err == -EBUSY)
 		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
 			      "its join was proposed; adopt a configuration instead");
@@ -243,14 +268,15 @@ int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info)
 
 int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct braid_peer *peer;
+	struct braid_resource *res;
+	u32 id;
 	int err;
 
-	peer = peer_of(info, &err);
-	if (!peer)
+	res = target_of(info, &id, &err);
+	if (!res)
 		return err;
-	err = braid_sync_join(peer);
-	put_peer(peer);
+	err = braid_sync_join(res, id);
+	braid_nl_resource_put(res);
 	if (err)
 		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "its resync is not done");
 	return err;

@@ -157,7 +157,7 @@ static struct braid_stream *any_stream(struct braid_peer *peer)
 }
 
 static void describe_volume(struct braid_volume *volume, struct braid_volume_state *state,
-			    bool *diskful, bool *suspect)
+			    struct braid_stamp *last, bool *diskful, bool *suspect)
 {
 	struct braid_disk *disk = braid_disk_get(volume);
 
@@ -177,6 +177,9 @@ static void describe_volume(struct braid_volume *volume, struct braid_volume_sta
 	state->physical_block_size = bdev_physical_block_size(disk->data);
 	if (disk->sb.flags & BRAID_SB_SUSPECT)
 		*suspect = true;
+	/* Another disk than the one that was in sync then: no map tells what it lacks (R6a). */
+	if (memcmp(&disk->sb.last, last, sizeof(*last)))
+		memset(last, 0, sizeof(*last));
 	braid_disk_put(disk);
 }
 
@@ -225,7 +228,7 @@ static void announce_work(struct work_struct *work)
 	describe(res, &state);
 	diskful = !xa_empty(&res->volumes);
 	xa_for_each(&res->volumes, number, volume) {
-		describe_volume(volume, &volume_state, &diskful, &suspect);
+		describe_volume(volume, &volume_state, &state.last, &diskful, &suspect);
 		braid_stream_message(stream, BRAID_MSG_VOLUME, number, &volume_state, GFP_NOIO);
 	}
 	mutex_unlock(&res->lock);
@@ -284,7 +287,7 @@ void braid_peer_message_state(struct braid_peer *peer, const struct braid_state 
 		braid_event_simple(res, BRAID_EVENT_KIND_PEER, .node = &peer->node,
 				   .epoch = state->epoch, .cause = "announced");
 	wake_up_all(&res->wait);	/* it may confirm that it has stopped */
-	braid_sync_check(peer);
+	braid_sync_check(res, peer->node);
 	braid_peer_update(peer);
 	braid_peer_ping(peer);
 }
@@ -598,7 +601,7 @@ void braid_peer_del_stream(struct braid_peer *peer, struct braid_stream *stream,
 	spin_unlock(&peer->lock);
 	if (last)
 		set_link(peer, BRAID_LINK_STATE_DISCONNECTED, cause);
-	braid_sync_check(peer);
+	braid_sync_check(res, peer->node);
 	braid_peer_update(peer);
 
 	/* Whoever waits for the streams' end may now go on, and take the peer away. */
@@ -620,7 +623,7 @@ void braid_peer_remove(struct braid_peer *peer)
 	wait_event(peer->wait, !READ_ONCE(peer->stream_count) && !atomic_read(&peer->io));
 	cancel_delayed_work_sync(&peer->tick);
 	braid_peer_cancel(peer, BRAID_STATUS_IO);
-	braid_sync_free(peer);
+	braid_sync_free(peer->res, peer->node);
 	braid_peer_put(peer);
 }
 

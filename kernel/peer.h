@@ -11,7 +11,6 @@
 #define BRAID_WINDOW_BYTES	(8u << 20)
 
 struct braid_stream;
-struct braid_sync;
 
 /*
  * struct braid_peer - another member
@@ -60,7 +59,6 @@ struct braid_peer {
 	struct work_struct pump_work;
 	struct delayed_work tick;
 	struct work_struct remove_work;
-	struct braid_sync *sync;	/* under the resource's lock */
 };
 
 struct braid_peer *braid_peer_new(struct braid_resource *res, u32 node);

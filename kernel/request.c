@@ -202,7 +202,10 @@ void braid_request_answered(struct braid_request *req, u32 node, u32 status)
 
 /* ---- the local disk ---- */
 
-/* The disk is given up; until a configuration without this node is adopted, the write waits. */
+/*
+ * The disk is given up. Until a configuration without this node is adopted, or its resync has
+ * ended, the write waits.
+ */
 static void stick(struct braid_request *req)
 {
 	struct braid_volume *volume = req->volume;
@@ -220,7 +223,8 @@ static void stick(struct braid_request *req)
 	spin_unlock_irqrestore(&volume->restart_lock, irq);
 	rcu_read_lock();
 	config = braid_config(res);
-	gone = !config || !(config->in_sync >> res->node & 1) || READ_ONCE(res->failing);
+	gone = !config || !(braid_required(res, config) >> res->node & 1) ||
+	       READ_ONCE(res->failing);
 	rcu_read_unlock();
 	if (gone)
 		braid_request_unstick(volume, READ_ONCE(res->failing) ? BLK_STS_IOERR : BLK_STS_OK);
@@ -376,6 +380,7 @@ static bool enter(struct braid_request *req)
 
 /* ---- the start ---- */
 
+/* While the request waits for BRAID_WAIT_SUBMIT. */
 static void queue_peers(struct braid_request *req, u32 mask)
 {
 	struct braid_resource *res = req->volume->res;
@@ -391,6 +396,8 @@ static void queue_peers(struct braid_request *req, u32 mask)
 		peer = rcu_dereference(res->peers[node]);
 		if (peer)
 			braid_peer_queue(peer, &req->sends[node]);
+		else
+			braid_request_answered(req, node, BRAID_STATUS_NO_DISK);
 	}
 }
 
@@ -448,8 +455,8 @@ static void start_write(struct braid_request *req)
 	}
 	required = braid_required(res, config);
 	absent = braid_absent(res, config);
-	if (disk && !braid_self_in_sync(res, config)) {
-		/* Attached, but not in sync: nothing that counts. */
+	if (disk && !braid_self_in_sync(res, config) && !(required & ~config->in_sync & self)) {
+		/* Attached, but neither in sync nor linked: nothing that counts. */
 		braid_disk_put(disk);
 		disk = NULL;
 	}

@@ -4,6 +4,7 @@
 #include "netns.h"
 #include "object_log.h"
 #include "peer.h"
+#include "sync.h"
 #include "volume.h"
 
 #include <linux/delay.h>
@@ -73,6 +74,7 @@ static void destroy_work(struct work_struct *work)
 		braid_peer_remove(peer);
 	}
 	braid_service_fail(res, "the resource is removed");
+	braid_sync_free(res, res->node);
 	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		braid_volume_remove(volume);
 		braid_volume_put(volume);

@@ -17,6 +17,7 @@
 
 struct braid_netns;
 struct braid_peer;
+struct braid_sync;
 
 /**
  * struct braid_adopted - a configuration, as readers under RCU see it
@@ -39,6 +40,7 @@ struct braid_adopted {
  *	them waits for I/O or a peer, and never taken on the path of I/O
  * @volumes: by number; changes under @lock, read under RCU
  * @peers: by node id; as @volumes
+ * @syncs: resyncs by node id, this node's own included; under @lock
  * @wq: for what may wait; WQ_MEM_RECLAIM, as I/O may depend on it
  * @config: adopted last, or NULL; changes in the adopt work only, read under RCU
  * @next: to be adopted; under @lock
@@ -75,6 +77,7 @@ struct braid_resource {
 	struct mutex lock;		/* see above */
 	struct xarray volumes;
 	struct braid_peer __rcu *peers[BRAID_MAX_NODES];
+	struct braid_sync *syncs[BRAID_MAX_NODES];
 	struct workqueue_struct *wq;
 
 	struct braid_adopted __rcu *config;

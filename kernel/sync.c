@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The resync, on the writer, of a replica that was away, while it receives all new writes. Each
- * range is locked like a write while it is copied (S1).
+ * range is locked like a write while it is copied (S1). The replica may be the writer's own.
  */
 #include "sync.h"
 #include "copy.h"
 #include "dirty.h"
 #include "disk.h"
 #include "event.h"
+#include "peer.h"
 #include "volume.h"
 
 #include <linux/slab.h>
@@ -19,26 +20,26 @@
 
 static void set_state(struct braid_sync *sync, u32 state, const char *cause)
 {
-	struct braid_resource *res = sync->peer->res;
+	struct braid_resource *res = sync->res;
 	u32 old = sync->state;
 
 	lockdep_assert_held(&res->lock);
 	if (old == state)
 		return;
 	sync->state = state;
-	braid_info(res, "peer %u: resync %s -> %s (%s)\n", sync->peer->node,
-		   braid_sync_names[old], braid_sync_names[state], cause);
-	braid_event_simple(res, BRAID_EVENT_KIND_SYNC, .node = &sync->peer->node,
+	braid_info(res, "node %u: resync %s -> %s (%s)\n", sync->node, braid_sync_names[old],
+		   braid_sync_names[state], cause);
+	braid_event_simple(res, BRAID_EVENT_KIND_SYNC, .node = &sync->node,
 			   .old = braid_sync_names[old], .new = braid_sync_names[state],
 			   .cause = cause);
 }
 
 static void enter_state(struct braid_sync *sync, u32 state, const char *cause)
 {
-	mutex_lock(&sync->peer->res->lock);
+	mutex_lock(&sync->res->lock);
 	if (!sync->stop)
 		set_state(sync, state, cause);
-	mutex_unlock(&sync->peer->res->lock);
+	mutex_unlock(&sync->res->lock);
 }
 
 /*
@@ -76,11 +77,12 @@ static void copy_work(struct work_struct *work)
 	struct braid_range_lock lock;
 	int source, err;
 
-	err = braid_lock_range(&lock, copy->volume, offset, range->bytes, false);
+	err = braid_lock_range(&lock, copy->volume, offset, range->bytes,
+			       sync->node == sync->res->node);
 	if (!err) {
-		source = braid_find_source(copy->volume, sync->peer->node);
+		source = braid_find_source(copy->volume, sync->node);
 		err = source < 0 ? source :
-			braid_copy_locked(copy->volume, source, BIT(sync->peer->node), offset,
+			braid_copy_locked(copy->volume, source, BIT(sync->node), offset,
 					  range->bytes, lock.generation,
 					  sync->mode & BRAID_SYNC_COMPARE ? &sync->same : NULL);
 		braid_unlock_range(&lock);
@@ -95,7 +97,7 @@ static void copy_work(struct work_struct *work)
 
 static bool ends(struct braid_sync *sync)
 {
-	return READ_ONCE(sync->stop) || atomic_read(&sync->error) || braid_ends(sync->peer->res);
+	return READ_ONCE(sync->stop) || atomic_read(&sync->error) || braid_ends(sync->res);
 }
 
 /* Keeps to the upper bound, if there is one. */
@@ -176,7 +178,7 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 	if (!count)
 		return 0;
 	sync->waits_for = "the target's flush";
-	found = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0, NULL);
+	found = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->node), 0, NULL);
 	if (found)
 		return found;
 	/*
@@ -194,11 +196,27 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 	return count;
 }
 
-/* The map to work on: the disk's own, or one for a node without a disk. */
+/*
+ * The disk whose map says what the target lacks. Not one that is out of sync itself: it has not
+ * seen all writes.
+ */
+static struct braid_disk *map_disk(struct braid_volume *volume)
+{
+	const struct braid_config *config;
+	bool in_sync;
+
+	rcu_read_lock();
+	config = braid_config(volume->res);
+	in_sync = config && braid_self_in_sync(volume->res, config);
+	rcu_read_unlock();
+	return in_sync ? braid_disk_get(volume) : NULL;
+}
+
+/* The map to work on: the disk's own, or one for a node without such a disk. */
 static struct braid_dirty *work_map(struct braid_sync *sync, struct braid_volume *volume,
 				    struct braid_disk *disk, bool *full)
 {
-	u32 node = sync->peer->node;
+	u32 node = sync->node;
 	const struct braid_stamp none = {};
 	struct braid_dirty *map;
 
@@ -222,21 +240,23 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 	if (!full && !own_disk) {
 		/* Writes that the source may not have seen yet have to end before it is asked. */
 		braid_generation_drain(volume);
-		source = braid_find_source(volume, sync->peer->node);
+		source = braid_find_source(volume, sync->node);
 		err = source < 0 ? source :
-			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->peer->node, map);
+			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->node, map);
 		full = err;
 	}
 	if (full)
 		for (i = 0; i < map->regions; i++)
 			braid_dirty_mark_all(map, i);
-	return braid_fetch_marks(volume, sync->peer->node, BRAID_MSG_MARKS, 0, map);
+	if (sync->node == volume->res->node)
+		return braid_own_marks(volume, map);
+	return braid_fetch_marks(volume, sync->node, BRAID_MSG_MARKS, 0, map);
 }
 
 static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
 {
 	struct braid_range *batch = kvmalloc_array(BATCH, sizeof(*batch), GFP_KERNEL);
-	struct braid_disk *disk = braid_disk_get(volume);
+	struct braid_disk *disk = map_disk(volume);
 	struct braid_dirty *map;
 	bool full;
 	u64 at = 0;
@@ -275,13 +295,51 @@ static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
 	return err;
 }
 
-/* Marks for a target that is linked no more what it may have lost: all that is not stable. */
-static void unlink_target(struct braid_resource *res, u32 node)
+/*
+ * From here on the target gets all new writes. One of this node's own says that it is inconsistent
+ * before the first of them (P6); a peer sees to that itself.
+ */
+static int link_target(struct braid_sync *sync)
 {
+	struct braid_resource *res = sync->res;
 	struct braid_volume *volume;
 	unsigned long number;
+	int err = 0;
+
+	for (number = 0; sync->node == res->node && !err &&
+	     (volume = braid_volume_next(res, &number)); number++) {
+		struct braid_disk *disk = braid_disk_get(volume);
+
+		err = disk ? braid_disk_set_inconsistent(disk) : -ENODEV;
+		if (disk && err)
+			braid_disk_fail(disk, "metadata cannot be written");
+		if (disk)
+			braid_disk_put(disk);
+		braid_volume_put(volume);
+	}
+	if (!err)
+		braid_link(res, sync->node, true);
+	return err;
+}
+
+/*
+ * Marks for a target that is linked no more what it may have lost: all that is not stable. What
+ * this node's own replica lacks is known to the peers that are in sync, and whoever waits for its
+ * disk goes on.
+ */
+static void unlink_target(struct braid_resource *res, u32 node)
+{
+	const struct braid_config *config;
+	struct braid_volume *volume;
+	unsigned long number;
+	struct braid_peer *peer;
+	bool own;
 
 	braid_link(res, node, false);
+	rcu_read_lock();
+	config = braid_config(res);
+	own = node == res->node && !(config && config->in_sync >> node & 1);
+	rcu_read_unlock();
 	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		struct braid_disk *disk = braid_disk_get(volume);
 
@@ -289,19 +347,23 @@ static void unlink_target(struct braid_resource *res, u32 node)
 			braid_regions_fold(volume, disk, BIT(node), false);
 			braid_disk_put(disk);
 		}
+		if (own)
+			braid_request_unstick(volume, BLK_STS_OK);
 		braid_volume_put(volume);
+	}
+	peer = braid_peer_find(res, node);
+	if (peer) {
+		braid_peer_cancel(peer, BRAID_STATUS_OK);
+		braid_peer_put(peer);
 	}
 }
 
 static void sync_end(struct braid_sync *sync, int err)
 {
-	struct braid_peer *peer = sync->peer;
-	struct braid_resource *res = peer->res;
+	struct braid_resource *res = sync->res;
 
-	if (err) {
-		unlink_target(res, peer->node);
-		braid_peer_cancel(peer, BRAID_STATUS_OK);
-	}
+	if (err)
+		unlink_target(res, sync->node);
 	mutex_lock(&res->lock);
 	sync->running = false;
 	sync->waits_for = NULL;
@@ -310,20 +372,20 @@ static void sync_end(struct braid_sync *sync, int err)
 	else if (sync->state != BRAID_SYNC_STATE_NONE)
 		set_state(sync, BRAID_SYNC_STATE_DONE, "the target is equal");
 	mutex_unlock(&res->lock);
-	braid_peer_announce(peer);
+	braid_peers_announce(res);
 	wake_up_all(&sync->wait);
-	braid_peer_put(peer);
+	braid_resource_put(res);
 }
 
 static void sync_work(struct work_struct *work)
 {
 	struct braid_sync *sync = container_of(work, struct braid_sync, work);
-	struct braid_resource *res = sync->peer->res;
+	struct braid_resource *res = sync->res;
 	struct braid_volume *volume;
 	unsigned long number;
-	int err = 0;
+	int err;
 
-	braid_link(res, sync->peer->node, true);
+	err = link_target(sync);
 	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
 		err = sync_volume(sync, volume);
 		braid_volume_put(volume);
@@ -331,8 +393,8 @@ static void sync_work(struct work_struct *work)
 	if (!err)
 		enter_state(sync, BRAID_SYNC_STATE_FLUSHING, "all is copied");
 	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
-		err = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->peer->node), 0,
-				    NULL) ?: braid_settle(volume, sync->peer->node);
+		err = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->node), 0,
+				    NULL) ?: braid_settle(volume, sync->node);
 		braid_volume_put(volume);
 	}
 	if (!err && ends(sync))
@@ -340,37 +402,80 @@ static void sync_work(struct work_struct *work)
 	sync_end(sync, err);
 }
 
-int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate)
+/* Whether all of this node's volumes have their disks. */
+static bool is_diskful(struct braid_resource *res)
 {
-	struct braid_resource *res = peer->res;
+	struct braid_volume *volume;
+	unsigned long number;
+
+	lockdep_assert_held(&res->lock);
+	xa_for_each(&res->volumes, number, volume)
+		if (volume->disk_state != BRAID_DISK_STATE_ATTACHED)
+			return false;
+	return !xa_empty(&res->volumes);
+}
+
+/* The instance of the node's replicas, as far as they are there and can be written. 0: none. */
+static u64 instance_of(struct braid_resource *res, u32 node)
+{
+	struct braid_peer *peer;
+	u64 instance = 0;
+
+	lockdep_assert_held(&res->lock);
+	if (node == res->node)
+		return is_diskful(res) ? res->instance : 0;
+	peer = rcu_dereference_protected(res->peers[node], lockdep_is_held(&res->lock));
+	if (!peer)
+		return 0;
+	spin_lock(&peer->lock);
+	if (peer->known && peer->remote.flags & BRAID_STATE_DISKFUL)
+		instance = peer->remote.instance;
+	spin_unlock(&peer->lock);
+	return instance;
+}
+
+static int may_start(struct braid_resource *res, u32 node)
+{
 	const struct braid_config *config;
-	struct braid_sync *sync = peer->sync;
+	struct braid_peer *peer;
 	int err = 0;
 
 	lockdep_assert_held(&res->lock);
 	rcu_read_lock();
 	config = braid_config(res);
+	peer = rcu_dereference(res->peers[node]);
 	if (!braid_is_serving(res))
 		err = -EPERM;
-	else if (config->in_sync >> peer->node & 1)
+	else if (config->in_sync >> node & 1)
 		err = -EALREADY;
-	else if (!(config->diskful >> peer->node & 1))
+	else if (!(config->diskful >> node & 1))
 		err = -ENODEV;
-	else if (!READ_ONCE(peer->ready) || !(peer->remote.flags & BRAID_STATE_DISKFUL))
+	else if (node != res->node && !(peer && READ_ONCE(peer->ready)))
 		err = -ENOTCONN;
 	rcu_read_unlock();
+	return err ?: instance_of(res, node) ? 0 : -ENOTCONN;
+}
+
+int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rate)
+{
+	struct braid_sync *sync = res->syncs[node];
+	int err;
+
+	lockdep_assert_held(&res->lock);
+	err = may_start(res, node);
 	if (err)
 		return err;
 	if (!sync) {
 		sync = kzalloc(sizeof(*sync), GFP_KERNEL);
 		if (!sync)
 			return -ENOMEM;
-		sync->peer = peer;
+		sync->res = res;
+		sync->node = node;
 		init_waitqueue_head(&sync->wait);
 		INIT_WORK(&sync->work, sync_work);
-		peer->sync = sync;
+		res->syncs[node] = sync;
 	}
-	if (sync->state != BRAID_SYNC_STATE_NONE || sync->running)
+	if (sync->state != BRAID_SYNC_STATE_NONE || sync->running || sync->ending)
 		return -EBUSY;
 	sync->mode = mode;
 	sync->max_rate = max_rate;
@@ -384,18 +489,18 @@ int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate)
 	sync->best_ns = 0;
 	atomic64_set(&sync->same, 0);
 	atomic_set(&sync->error, 0);
-	sync->instance = peer->remote.instance;
+	sync->instance = instance_of(res, node);
 	set_state(sync, BRAID_SYNC_STATE_LINKING, "requested");
-	braid_peer_get(peer);
+	refcount_inc(&res->refs);
 	queue_work(res->wq, &sync->work);
 	return 0;
 }
 
-int braid_sync_pause(struct braid_peer *peer, bool pause)
+int braid_sync_pause(struct braid_resource *res, u32 node, bool pause)
 {
-	struct braid_sync *sync = peer->sync;
+	struct braid_sync *sync = res->syncs[node];
 
-	lockdep_assert_held(&peer->res->lock);
+	lockdep_assert_held(&res->lock);
 	if (!sync || sync->state != (pause ? BRAID_SYNC_STATE_RUNNING : BRAID_SYNC_STATE_PAUSED))
 		return -EINVAL;
 	WRITE_ONCE(sync->paused, pause);
@@ -404,11 +509,11 @@ int braid_sync_pause(struct braid_peer *peer, bool pause)
 	return 0;
 }
 
-int braid_sync_join(struct braid_peer *peer)
+int braid_sync_join(struct braid_resource *res, u32 node)
 {
-	struct braid_sync *sync = peer->sync;
+	struct braid_sync *sync = res->syncs[node];
 
-	lockdep_assert_held(&peer->res->lock);
+	lockdep_assert_held(&res->lock);
 	if (!sync || (sync->state != BRAID_SYNC_STATE_DONE &&
 		      sync->state != BRAID_SYNC_STATE_JOINING))
 		return -EAGAIN;
@@ -416,82 +521,101 @@ int braid_sync_join(struct braid_peer *peer)
 	return 0;
 }
 
-static void abort_sync(struct braid_peer *peer, struct braid_sync *sync, const char *cause)
+bool braid_sync_joins(struct braid_resource *res, u32 node, u64 instance)
 {
-	struct braid_resource *res = peer->res;
-	bool running;
+	struct braid_sync *sync = res->syncs[node];
 
-	mutex_lock(&res->lock);
+	lockdep_assert_held(&res->lock);
+	return sync && sync->state == BRAID_SYNC_STATE_JOINING && sync->instance == instance;
+}
+
+/*
+ * With what was decided to end under the resource's lock, which is released: nobody may have
+ * announced a join in between, nor start anew before the target is unlinked.
+ */
+static void abort_sync(struct braid_sync *sync, const char *cause)
+{
+	struct braid_resource *res = sync->res;
+
+	lockdep_assert_held(&res->lock);
 	sync->stop = true;
-	running = sync->running;
-	if (!running)
+	sync->ending = true;
+	if (!sync->running)
 		set_state(sync, BRAID_SYNC_STATE_NONE, cause);
+	refcount_inc(&res->refs);
 	mutex_unlock(&res->lock);
 	wake_up_all(&sync->wait);
-	unlink_target(res, peer->node);
-	braid_peer_cancel(peer, BRAID_STATUS_OK);
+	unlink_target(res, sync->node);
+	mutex_lock(&res->lock);
+	sync->ending = false;
+	wake_up_all(&sync->wait);
+	mutex_unlock(&res->lock);
+	braid_resource_put(res);
 }
 
-int braid_sync_stop(struct braid_peer *peer)
+int braid_sync_stop(struct braid_resource *res, u32 node)
 {
 	struct braid_sync *sync;
-	u32 state;
+	int err = 0;
 
-	mutex_lock(&peer->res->lock);
-	sync = peer->sync;
-	state = sync ? sync->state : BRAID_SYNC_STATE_NONE;
-	mutex_unlock(&peer->res->lock);
-	if (state == BRAID_SYNC_STATE_NONE)
-		return -EALREADY;
+	mutex_lock(&res->lock);
+	sync = res->syncs[node];
+	if (!sync || sync->state == BRAID_SYNC_STATE_NONE)
+		err = -EALREADY;
 	/* A proposed join may be chosen yet: only a later configuration ends it (R6b). */
-	if (state == BRAID_SYNC_STATE_JOINING)
-		return -EBUSY;
-	abort_sync(peer, sync, "requested");
-	return 0;
+	else if (sync->state == BRAID_SYNC_STATE_JOINING || sync->ending)
+		err = -EBUSY;
+	if (err)
+		mutex_unlock(&res->lock);
+	else
+		abort_sync(sync, "requested");
+	return err;
 }
 
-void braid_sync_check(struct braid_peer *peer)
+void braid_sync_check(struct braid_resource *res, u32 node)
 {
-	struct braid_resource *res = peer->res;
 	const struct braid_config *config;
 	struct braid_sync *sync;
 	bool in_sync, same;
 
 	mutex_lock(&res->lock);
-	sync = peer->sync;
-	if (!sync || sync->state == BRAID_SYNC_STATE_NONE) {
+	sync = res->syncs[node];
+	if (!sync || sync->state == BRAID_SYNC_STATE_NONE || sync->ending) {
 		mutex_unlock(&res->lock);
 		return;
 	}
 	rcu_read_lock();
 	config = braid_config(res);
-	in_sync = config && config->in_sync >> peer->node & 1;
+	in_sync = config && config->in_sync >> node & 1;
 	rcu_read_unlock();
-	same = peer->known && peer->remote.instance == sync->instance &&
-	       braid_is_writer(res);
 	if (in_sync) {
 		sync->stop = true;
 		set_state(sync, BRAID_SYNC_STATE_NONE, "it is in sync");
 	}
-	if (sync->state == BRAID_SYNC_STATE_JOINING && braid_is_writer(res))
-		same = true;
-	mutex_unlock(&res->lock);
-	if (!in_sync && !same)
-		abort_sync(peer, sync, "the target is away, or another one");
+	same = braid_is_writer(res) && (sync->state == BRAID_SYNC_STATE_JOINING ||
+					instance_of(res, node) == sync->instance);
+	if (in_sync || same)
+		mutex_unlock(&res->lock);
+	else
+		abort_sync(sync, "the target is away, or another one");
 }
 
-/* The peer is dead: nothing of it is started again. */
-void braid_sync_free(struct braid_peer *peer)
+void braid_sync_free(struct braid_resource *res, u32 node)
 {
-	struct braid_sync *sync = peer->sync;
+	struct braid_sync *sync;
 
+	mutex_lock(&res->lock);
+	sync = res->syncs[node];
+	if (sync)
+		sync->stop = true;
+	mutex_unlock(&res->lock);
 	if (!sync)
 		return;
-	WRITE_ONCE(sync->stop, true);
 	wake_up_all(&sync->wait);
-	braid_peer_cancel(peer, BRAID_STATUS_IO);
-	wait_event(sync->wait, !READ_ONCE(sync->running));
+	wait_event(sync->wait, !READ_ONCE(sync->running) && !READ_ONCE(sync->ending));
 	cancel_work_sync(&sync->work);
-	peer->sync = NULL;
+	mutex_lock(&res->lock);
+	res->syncs[node] = NULL;
+	mutex_unlock(&res->lock);
 	kfree(sync);
 }

@@ -2,20 +2,22 @@
 #ifndef _BRAID_SYNC_H
 #define _BRAID_SYNC_H
 
-#include "peer.h"
+#include "resource.h"
 
 /* What braid_sync_start() does. */
 #define BRAID_SYNC_FULL		1u
 #define BRAID_SYNC_COMPARE	2u
 
 /*
- * struct braid_sync - a resync of one peer's replicas, on the writer
+ * struct braid_sync - a resync of one node's replicas, on the writer; it may be the writer's own
+ * @node: whose
  * @work: does it
  * @mode: BRAID_SYNC_*
  * @state: enum braid_sync_state; under the resource's lock
  * @instance: of the target; another one is another replica
  * @max_rate: bytes per second, or 0
  * @stop: it has to end
+ * @ending: the target is being unlinked; under the resource's lock, as @running
  * @paused: by request
  * @total, @left, @same: bytes to look at in all, still to look at, found equal
  * @waits_for: what it waits for now, for people
@@ -24,13 +26,15 @@
  * @depth: how many there may be
  */
 struct braid_sync {
-	struct braid_peer *peer;
+	struct braid_resource *res;
+	u32 node;
 	struct work_struct work;
 	u32 mode;
 	u32 state;
 	u64 instance;
 	u64 max_rate;
 	bool running;
+	bool ending;
 	bool stop;
 	bool paused;
 	u64 total, left;
@@ -46,13 +50,16 @@ struct braid_sync {
 };
 
 /* Under the resource's lock. */
-int braid_sync_start(struct braid_peer *peer, u32 mode, u64 max_rate);
-int braid_sync_pause(struct braid_peer *peer, bool pause);
-int braid_sync_join(struct braid_peer *peer);
+int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rate);
+int braid_sync_pause(struct braid_resource *res, u32 node, bool pause);
+int braid_sync_join(struct braid_resource *res, u32 node);
+/* Whether the join of exactly this replica was announced. */
+bool braid_sync_joins(struct braid_resource *res, u32 node, u64 instance);
 /* Not under it. */
-int braid_sync_stop(struct braid_peer *peer);
-/* Something about the peer changed: what goes on with it may have to end. Process context. */
-void braid_sync_check(struct braid_peer *peer);
-void braid_sync_free(struct braid_peer *peer);
+int braid_sync_stop(struct braid_resource *res, u32 node);
+/* Something about the node changed: what goes on with it may have to end. Process context. */
+void braid_sync_check(struct braid_resource *res, u32 node);
+/* Nothing of the node is started again. Process context. */
+void braid_sync_free(struct braid_resource *res, u32 node);
 
 #endif /* _BRAID_SYNC_H */

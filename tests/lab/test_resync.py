@@ -120,18 +120,115 @@ def test_a_blank_disk(lab):
         b.host.power_cut()
         a.wait_link(b, "disconnected")
         r.drop(b)
-        (disk,) = b.disks
-        disk.heal()
-        b.host.machine.run(f"blkdiscard {disk.path}; dd if=/dev/urandom of={disk.path} bs=1M count=4 "
-                           "oflag=direct status=none")
-        disk.power(False)
         b.host.power_on()
-        r.create_md(b)
+        replace(b)
         r.bring_up(b)
         r.connect(a, b)
         r.tell_config([b], new_lineage=True)  # it knows of none yet
         found = r.sync(b)
         assert moved(found) == r.data_bytes()
+        r.compare()
+        r.check_data(a)
+
+
+@pytest.mark.uml
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_writers_own_replica(lab, fresh):
+    """P1, P3: a writer whose disk failed is resynced itself while it writes: from what its peer marked,
+    a replaced disk in full. Its disk fails once more on the way, and nothing hangs."""
+    with mirror(lab, "ab", size=24 * MIB) as r:
+        a, b = r.nodes
+        r.fio(a, rw="write", bs="1m", size="8m", offset="4m", iodepth=4)
+        job = r.writer_job(a)
+        job.wait(20)
+        a.disks[0].fail()
+        a.wait_disk("diskless")
+        r.configure(writer=a, in_sync=[b])
+        job.wait(20)
+        r.fio(a, rw="write", bs="1m", size="6m", offset="2m", iodepth=4)
+        if fresh:
+            replace(a)
+        else:
+            a.disks[0].heal()
+        assert a.refusal("sync-start", node_id=a.id).error == "ENOTCONN"
+        r.attach(a)
+        assert a.refusal("resource-configure", config={
+            **r.config.attributes(r.nodes), "epoch": r.config.epoch + 1, "id": 1, "node": [
+                {"node-id": it.id, "diskful": True, "in-sync": True, "instance": it.state()["instance"]}
+                for it in r.nodes]}).error == "EAGAIN", "it joins only after a resync"
+        r.start_sync(a, max_rate=4 * MIB)
+        a.wait(lambda: 0 < moved(a.replicas(a), "sync-left") < moved(a.replicas(a)), "a part to be copied")
+        assert a.volume()["replica-flags"] & 8, "a target is inconsistent until the end"
+        a.disks[0].fail()
+        a.wait_sync(a, "none")
+        a.wait_disk("diskless")
+        job.wait(20)
+        a.disks[0].heal()
+        r.attach(a)
+        r.start_sync(a, max_rate=4 * MIB, compare=True)
+        a.wait_sync(a, "running")
+        job.wait(20)
+        assert "running" in [it["sync-state"] for it in a.replicas(a)], "it was over too soon"
+        a.do("sync-set", node_id=a.id, max_rate=0)
+        found = r.finish_sync(a)
+        job.wait(20)
+        job.stop()
+        if fresh:
+            assert moved(found) == r.data_bytes()
+        else:  # what was written elsewhere, and what was active when the disk failed
+            assert 6 * MIB <= moved(found) <= 16 * MIB
+        assert moved(found, "sync-same") > 0, "what was copied before is not copied again"
+        before = a.volume()["stats"]["remote-reads"]
+        r.check_data(a)
+        assert a.volume()["stats"]["remote-reads"] == before, "it reads its own disk again"
+        assert not a.volume()["replica-flags"] & 8
+        r.compare()
+        a.host.power_cut()
+        r.fail_over(b, lost=[a])
+        r.check_data(b)
+
+
+@pytest.mark.uml
+def test_a_replaced_disk_of_a_peer(lab):
+    """P3: a disk that is replaced while its node stays up gets everything, not what the old one lacked."""
+    with mirror(lab, "ab") as r:
+        a, b = r.nodes
+        r.fio(a, rw="write", bs="1m", size="4m", iodepth=4)
+        r.drop(b)
+        b.do("volume-detach", volume=0)
+        b.wait_disk("diskless")
+        replace(b)
+        r.attach(b)
+        r.tell_config([b])
+        assert moved(r.sync(b)) == r.data_bytes()
+        r.compare()
+
+
+@pytest.mark.long
+@pytest.mark.uml
+def test_maps_of_a_replica_that_was_away(lab):
+    """P3: what a returning replica is given counts as missing on members that are away still; and while
+    the writer's own replica is out of sync, its maps are not asked."""
+    with mirror(lab, "abc") as r:
+        a, b, c = r.nodes
+        r.cut(b, c)
+        lose(r, a, c)
+        r.write(a, count=30)
+        r.configure(writer=a, in_sync=[b], to=[a, b])
+        a.do("volume-detach", volume=0)
+        a.wait_disk("diskless")
+        r.fio(a, rw="write", bs="64k", size="1m", offset="6m", iodepth=4)
+        r.attach(a)
+        r.heal(b, c)
+        r.heal(a, c)
+        r.sync(c)
+        r.compare()
+        lose(r, a, c)
+        r.fio(a, rw="write", bs="64k", size="1m", offset="8m", iodepth=4)
+        r.sync(a)
+        r.heal(a, c)
+        r.sync(c)
+        assert len(r.in_sync) == 3
         r.compare()
         r.check_data(a)
 
@@ -153,6 +250,15 @@ def test_a_full_resync(lab, compare):
         same = moved(found, "sync-same")
         assert (10 * MIB < same < moved(found)) if compare else same == 0, found
         r.compare()
+
+
+def replace(node):
+    """A blank disk in place of the old one."""
+    (disk,) = node.disks
+    disk.heal()
+    node.host.run(f"blkdiscard {disk.path}; dd if=/dev/urandom of={disk.path} bs=1M count=4 "
+                  "oflag=direct status=none")
+    node.resource.create_md(node)
 
 
 def spoil(node, at, count=4096):

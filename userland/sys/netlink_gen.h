@@ -254,7 +254,7 @@ inline constexpr auto sync_state = std::to_array<EnumEntry>({
 }  // namespace enums::detail
 
 namespace enumeration {
-/// What goes on between this node and a peer's replica.
+/// What goes on between the writer and a replica.
 inline constexpr Enum sync_state{"sync-state", false, enums::detail::sync_state};
 }  // namespace enumeration
 
@@ -684,7 +684,8 @@ inline constexpr auto peer = std::to_array<Attribute>({
 }  // namespace set::detail
 
 namespace set {
-/// A peer of a resource, as this node sees it; with volume: its replica of that volume.
+/// A peer of a resource, as this node sees it; with volume: its replica of that volume. For resyncs
+/// also this node itself.
 inline constexpr AttributeSet peer{"peer", detail::peer};
 }  // namespace set
 
@@ -1121,7 +1122,8 @@ inline constexpr Messages dump{dump_request, dump_reply};
 
 namespace op {
 /// Describe the peers of a resource, or of all in the network namespace: a message for each peer,
-/// and one for each of its volumes.
+/// and one for each of its volumes. After a resync of this node's own replicas also one for each of
+/// these.
 inline constexpr Operation peer_get{
     "peer-get", 18, &set::peer,
     nullptr, &op::detail::peer_get_lists::dump,
@@ -1179,7 +1181,8 @@ inline constexpr Messages call{call_request, call_reply};
 }  // namespace op::detail::sync_start_lists
 
 namespace op {
-/// As the writer: make a peer's replicas equal and keep them so. The peer may then join.
+/// As the writer: make the replicas of a peer, or of this node itself, equal and keep them so. It
+/// may then join.
 inline constexpr Operation sync_start{
     "sync-start", 21, &set::peer,
     &op::detail::sync_start_lists::call, nullptr,
@@ -1214,7 +1217,7 @@ inline constexpr Messages call{call_request, call_reply};
 }  // namespace op::detail::sync_pause_lists
 
 namespace op {
-/// Stop copying; the peer goes on to receive new writes.
+/// Stop copying; new writes go on to be received.
 inline constexpr Operation sync_pause{
     "sync-pause", 23, &set::peer,
     &op::detail::sync_pause_lists::call, nullptr,
@@ -1265,7 +1268,7 @@ inline constexpr Messages call{call_request, call_reply};
 }  // namespace op::detail::sync_join_lists
 
 namespace op {
-/// Announce that the peer is proposed as in sync: from now on it must complete each write (R6b).
+/// Announce that the node is proposed as in sync: from now on it must complete each write (R6b).
 /// Refused unless its resync is done.
 inline constexpr Operation sync_join{
     "sync-join", 26, &set::peer,

@@ -112,7 +112,7 @@ enum braid_link_state {
 	BRAID_LINK_STATE_CONNECTED = 2,
 };
 
-/* What goes on between this node and a peer's replica. */
+/* What goes on between the writer and a replica. */
 enum braid_sync_state {
 	/* Nothing. */
 	BRAID_SYNC_STATE_NONE = 0,
@@ -352,7 +352,7 @@ enum braid_a_volume {
 
 /*
  * A peer of a resource, as this node sees it; with volume: its replica of that
- * volume.
+ * volume. For resyncs also this node itself.
  */
 enum braid_a_peer {
 	/* Name of the resource. */
@@ -526,7 +526,8 @@ enum braid_cmd {
 	BRAID_CMD_PEER_DEL,
 	/*
 	 * Describe the peers of a resource, or of all in the network namespace:
-	 * a message for each peer, and one for each of its volumes.
+	 * a message for each peer, and one for each of its volumes. After a
+	 * resync of this node's own replicas also one for each of these.
 	 */
 	BRAID_CMD_PEER_GET,
 	/*
@@ -537,20 +538,20 @@ enum braid_cmd {
 	/* End the connection to a peer. */
 	BRAID_CMD_PEER_DISCONNECT,
 	/*
-	 * As the writer: make a peer's replicas equal and keep them so. The
-	 * peer may then join.
+	 * As the writer: make the replicas of a peer, or of this node itself,
+	 * equal and keep them so. It may then join.
 	 */
 	BRAID_CMD_SYNC_START,
 	/* Change the upper bound of a resync, now. */
 	BRAID_CMD_SYNC_SET,
-	/* Stop copying; the peer goes on to receive new writes. */
+	/* Stop copying; new writes go on to be received. */
 	BRAID_CMD_SYNC_PAUSE,
 	/* Go on copying. */
 	BRAID_CMD_SYNC_RESUME,
 	/* End a resync. What is not yet equal stays known. */
 	BRAID_CMD_SYNC_STOP,
 	/*
-	 * Announce that the peer is proposed as in sync: from now on it must
+	 * Announce that the node is proposed as in sync: from now on it must
 	 * complete each write (R6b). Refused unless its resync is done.
 	 */
 	BRAID_CMD_SYNC_JOIN,
