@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "dirty.h"
 #include "disk.h"
+#include "fault.h"
 #include "object_log.h"
 #include "peer.h"
 #include "volume.h"
@@ -49,7 +50,10 @@ static struct braid_leaf *add_leaf(struct braid_dirty *dirty, u32 region, bool l
 {
 	struct braid_leaf *leaf;
 
-	if (dirty->leaves >= BRAID_LEAVES_MAX)
+	if (dirty->leaves >= BRAID_LEAVES_MAX ||
+	    braid_fault(BRAID_FAULT_ALLOC,
+			dirty->disk ? dirty->disk->volume->res->node : BRAID_FAULT_ANY,
+			BRAID_ALLOC_LEAF))
 		return NULL;
 	leaf = kzalloc(sizeof(*leaf), GFP_NOWAIT | __GFP_NOWARN);
 	if (!leaf)

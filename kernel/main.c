@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "dirty.h"
+#include "fault.h"
 #include "netlink.h"
 #include "netns.h"
 #include "replica.h"
@@ -24,6 +25,7 @@ static const struct {
 	{ braid_replica_init, braid_replica_exit },
 	{ braid_stream_init, braid_stream_exit },
 	{ braid_volume_init, braid_volume_exit },
+	{ braid_fault_init, braid_fault_exit },
 	{ braid_netns_init, braid_netns_exit },
 	{ braid_netlink_init, braid_netlink_exit },
 };

@@ -2,6 +2,7 @@
 /* Reading and writing metadata: superblock, votes, activity log. */
 #include "dirty.h"
 #include "disk.h"
+#include "fault.h"
 #include "region.h"
 #include "volume.h"
 
@@ -19,7 +20,8 @@ int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 by
 	__bio_add_page(&bio, page, bytes, 0);
 	if (op_is_write(opf))
 		atomic64_inc(&disk->volume->stats.metadata_writes);
-	err = submit_bio_wait(&bio);
+	err = braid_fault(op_is_write(opf) ? BRAID_FAULT_META_WRITE : BRAID_FAULT_META_READ,
+			  disk->volume->res->node, 0) ? -EIO : submit_bio_wait(&bio);
 	bio_uninit(&bio);
 	return err;
 }
@@ -253,7 +255,8 @@ void braid_log_kick(struct braid_disk *disk)
 	refcount_inc(&disk->refs);
 	atomic64_inc(&disk->volume->stats.metadata_writes);
 	atomic64_inc(&disk->volume->stats.log_writes);
-	submit_bio(bio);
+	if (!braid_fault_bio(bio, disk->volume->res->node))
+		submit_bio(bio);
 }
 
 static void log_done(struct work_struct *work)

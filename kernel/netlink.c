@@ -218,6 +218,8 @@ static void apply_settings(struct braid_resource *res, struct nlattr **attrs)
 		res->lease_ms = nla_get_u32(attrs[BRAID_A_RESOURCE_LEASE_MS]);
 	if (attrs[BRAID_A_RESOURCE_TIMEOUT_MS])
 		res->timeout_ms = nla_get_u32(attrs[BRAID_A_RESOURCE_TIMEOUT_MS]);
+	if (attrs[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS])
+		res->request_ms = nla_get_u32(attrs[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS]);
 	if (attrs[BRAID_A_RESOURCE_POLICY])
 		WRITE_ONCE(res->policy, nla_get_u32(attrs[BRAID_A_RESOURCE_POLICY]));
 }

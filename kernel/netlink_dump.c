@@ -92,6 +92,7 @@ static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 	    nla_put_u32(msg, BRAID_A_RESOURCE_NODE_ID, res->node) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_LEASE_MS, res->lease_ms) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_TIMEOUT_MS, res->timeout_ms) ||
+	    nla_put_u32(msg, BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS, res->request_ms) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_POLICY, res->policy) || put_config(msg, res) ||
 	    braid_put_u64(msg, BRAID_A_RESOURCE_INSTANCE, res->instance) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_SERVICE, READ_ONCE(res->service)) ||

@@ -13,6 +13,11 @@ static struct netlink_range_validation braid_nl_resource_timeout_ms_range = {
 	.max = BRAID_TERM_MAX_MS,
 };
 
+static struct netlink_range_validation braid_nl_resource_request_timeout_ms_range = {
+	.min = BRAID_LEASE_MIN_MS,
+	.max = BRAID_TERM_MAX_MS,
+};
+
 static struct netlink_range_validation braid_nl_volume_volume_range = {
 	.min = 0,
 	.max = BRAID_VOLUME_MAX,
@@ -43,7 +48,8 @@ static const struct nla_policy braid_nl_module_get_policy[BRAID_A_MODULE_API_MAX
 	[BRAID_A_MODULE_API_MAX] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
-static const struct nla_policy braid_nl_resource_new_policy[BRAID_A_RESOURCE_POLICY + 1] = {
+static const struct nla_policy
+braid_nl_resource_new_policy[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS + 1] = {
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_RESOURCE_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
 	[BRAID_A_RESOURCE_LEASE_MS] =
@@ -51,15 +57,20 @@ static const struct nla_policy braid_nl_resource_new_policy[BRAID_A_RESOURCE_POL
 	[BRAID_A_RESOURCE_TIMEOUT_MS] =
 		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_timeout_ms_range),
 	[BRAID_A_RESOURCE_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS] =
+		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_request_timeout_ms_range),
 };
 
-static const struct nla_policy braid_nl_resource_set_policy[BRAID_A_RESOURCE_POLICY + 1] = {
+static const struct nla_policy
+braid_nl_resource_set_policy[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS + 1] = {
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_RESOURCE_LEASE_MS] =
 		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_lease_ms_range),
 	[BRAID_A_RESOURCE_TIMEOUT_MS] =
 		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_timeout_ms_range),
 	[BRAID_A_RESOURCE_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS] =
+		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_request_timeout_ms_range),
 };
 
 static const struct nla_policy braid_nl_resource_del_policy[BRAID_A_RESOURCE_FORCE + 1] = {
@@ -201,14 +212,14 @@ const struct genl_ops braid_nl_ops[26] = {
 		.cmd		= BRAID_CMD_RESOURCE_NEW,
 		.doit		= braid_nl_resource_new_doit,
 		.policy		= braid_nl_resource_new_policy,
-		.maxattr	= BRAID_A_RESOURCE_POLICY,
+		.maxattr	= BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{
 		.cmd		= BRAID_CMD_RESOURCE_SET,
 		.doit		= braid_nl_resource_set_doit,
 		.policy		= braid_nl_resource_set_policy,
-		.maxattr	= BRAID_A_RESOURCE_POLICY,
+		.maxattr	= BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{

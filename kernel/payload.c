@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "request.h"
 #include "disk.h"
+#include "fault.h"
 
 #include <linux/mempool.h>
 #include <linux/slab.h>
@@ -70,7 +71,8 @@ struct bio *braid_payload_alloc(u32 bytes, gfp_t gfp)
 	payload = bio_alloc_bioset(NULL, count, REQ_OP_WRITE, gfp, &braid_bios);
 	if (!payload)
 		return NULL;
-	if (fill_payload(payload, bytes, GFP_NOWAIT | __GFP_NOWARN))
+	if (!braid_fault(BRAID_FAULT_ALLOC, BRAID_FAULT_ANY, BRAID_ALLOC_PAYLOAD) &&
+	    fill_payload(payload, bytes, GFP_NOWAIT | __GFP_NOWARN))
 		return payload;
 	braid_payload_free(payload);
 	if (!gfpflags_allow_blocking(gfp))

@@ -11,6 +11,9 @@
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
+/* How often a peer is told what it should know. */
+#define ANNOUNCE_TICKS	5
+
 static void announce_work(struct work_struct *work);
 static void tick_work(struct work_struct *work);
 
@@ -300,7 +303,8 @@ void braid_peer_message_volume(struct braid_peer *peer, u32 number,
 
 	mutex_lock(&res->lock);
 	volume = xa_load(&res->volumes, number);
-	if (volume) {
+	if (volume && (!volume->remote[peer->node].known ||
+		       memcmp(&volume->remote[peer->node].state, state, sizeof(*state)))) {
 		volume->remote[peer->node].state = *state;
 		volume->remote[peer->node].known = true;
 		braid_volume_limits(volume, false);
@@ -378,9 +382,36 @@ void braid_peer_ping(struct braid_peer *peer)
 }
 
 /*
- * A stream that brought nothing for the time-out is dead. Time in which this work did not run
- * counts as two ticks at most: whoever was stopped does not blame the peer for it.
+ * Why a stream is given up, or NULL. One that brought nothing for the time-out is dead, and a peer
+ * that lives but leaves a request unanswered is stuck. Time in which the ticks did not run counts
+ * as two of them at most: whoever was stopped does not blame the peer for it.
  */
+static const char *overdue(struct braid_peer *peer, struct braid_stream *stream, u32 ms)
+{
+	u64 heard = atomic64_read(&stream->heard);
+	struct braid_resource *res = peer->res;
+	bool stuck = false;
+	u32 tag;
+
+	stream->silent_ms = heard == stream->heard_seen ? stream->silent_ms + ms : 0;
+	stream->heard_seen = heard;
+	if (stream->silent_ms >= res->timeout_ms)
+		return "nothing heard for the time-out";
+	if (!stream->greeted)
+		return NULL;
+	spin_lock(&peer->lock);
+	for_each_set_bit(tag, stream->tags_used, stream->window) {
+		stream->tag_ms[tag] += ms;
+		stuck = stuck || stream->tag_ms[tag] >= res->request_ms;
+	}
+	spin_unlock(&peer->lock);
+	if (stuck)
+		return "a request was left unanswered";
+	WRITE_ONCE(stream->unanswered_ms, READ_ONCE(stream->unanswered_ms) + ms);
+	return READ_ONCE(stream->unanswered_ms) >= res->request_ms ?
+		"pings were left unanswered" : NULL;
+}
+
 static void tick_work(struct work_struct *work)
 {
 	struct braid_peer *peer = container_of(to_delayed_work(work), struct braid_peer, tick);
@@ -391,7 +422,7 @@ static void tick_work(struct work_struct *work)
 
 	for (i = 0; i < BRAID_STREAMS; i++) {
 		struct braid_stream *stream;
-		u64 heard;
+		const char *why;
 
 		spin_lock(&peer->lock);
 		stream = peer->streams[i];
@@ -402,14 +433,9 @@ static void tick_work(struct work_struct *work)
 		spin_unlock(&peer->lock);
 		if (!stream)
 			continue;
-		heard = atomic64_read(&stream->heard);
-		if (heard != stream->heard_seen)
-			stream->silent_ms = 0;
-		else
-			stream->silent_ms += ms;
-		stream->heard_seen = heard;
-		if (stream->silent_ms >= res->timeout_ms) {
-			cause = "nothing heard for the time-out";
+		why = overdue(peer, stream, ms);
+		if (why) {
+			cause = why;
 			session = stream->session;
 		} else if (stream->greeted) {
 			ping_stream(peer, stream);
@@ -419,6 +445,9 @@ static void tick_work(struct work_struct *work)
 	if (cause)
 		braid_peer_disconnect(peer, session, cause);
 	braid_peer_update(peer);
+	/* What a peer was told may not have been sent, for lack of memory: it is told again. */
+	if (!(++peer->ticks % ANNOUNCE_TICKS))
+		braid_peer_announce(peer);
 	if (!READ_ONCE(peer->dead))
 		queue_delayed_work(res->wq, &peer->tick, msecs_to_jiffies(ms));
 }

@@ -58,6 +58,7 @@ struct braid_peer {
 	struct work_struct announce_work;
 	struct work_struct pump_work;
 	struct delayed_work tick;
+	u32 ticks;
 	struct work_struct remove_work;
 };
 

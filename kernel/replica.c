@@ -3,6 +3,7 @@
 #include "replica.h"
 #include "dirty.h"
 #include "disk.h"
+#include "fault.h"
 #include "copy.h"
 #include "sync.h"
 #include "volume.h"
@@ -174,7 +175,15 @@ static void submit(struct peer_io *io)
 	}
 	bio->bi_private = io;
 	bio->bi_end_io = io_endio;
-	submit_bio(bio);
+	if (!braid_fault_bio(bio, io->volume->res->node))
+		submit_bio(bio);
+}
+
+static u8 *alloc_answer(const struct peer_io *io, u32 bytes)
+{
+	if (braid_fault(BRAID_FAULT_ALLOC, io->volume->res->node, BRAID_ALLOC_ANSWER))
+		return NULL;
+	return kmalloc(bytes, GFP_NOIO);
 }
 
 /* Hashes are made here rather than where the read ends: they take long. */
@@ -189,10 +198,9 @@ static void csum_work(struct work_struct *work)
 	bio = bio_alloc_clone(io->disk->data, io->payload, GFP_NOIO, &fs_bio_set);
 	bio->bi_opf = REQ_OP_READ;
 	bio->bi_iter.bi_sector = io->data.offset >> SECTOR_SHIFT;
-	err = submit_bio_wait(bio);
+	err = braid_fault(BRAID_FAULT_READ, io->volume->res->node, 0) ? -EIO : submit_bio_wait(bio);
 	bio_put(bio);
-	io->answer = kmalloc(BRAID_PAYLOAD_MAX / BRAID_CSUM_BYTES * BRAID_HASH_BYTES,
-			     GFP_NOIO);
+	io->answer = alloc_answer(io, BRAID_PAYLOAD_MAX / BRAID_CSUM_BYTES * BRAID_HASH_BYTES);
 	if (err || !io->answer) {
 		answer(io, err ? BRAID_STATUS_IO : BRAID_STATUS_BUSY);
 		return;
@@ -245,7 +253,7 @@ static void marks_work(struct work_struct *work)
 	bool more = true;
 	int err = 0;
 
-	io->answer = kmalloc(BRAID_MARKS_MAX * BRAID_MARK_BYTES, GFP_NOIO);
+	io->answer = alloc_answer(io, BRAID_MARKS_MAX * BRAID_MARK_BYTES);
 	if (!io->answer) {
 		answer(io, BRAID_STATUS_BUSY);
 		return;
@@ -446,7 +454,6 @@ int braid_replica_request(struct braid_stream *stream, const struct braid_header
 {
 	struct braid_peer *peer = stream->peer;
 	struct peer_io *io = mempool_alloc(&io_pool, GFP_NOIO);
-	bool damaged = false;
 	int err = 0;
 
 	memset(io, 0, sizeof(*io));
@@ -464,23 +471,16 @@ int braid_replica_request(struct braid_stream *stream, const struct braid_header
 	} else if (header->type == BRAID_MSG_WRITE) {
 		err = receive_payload(io);
 	}
+	if (!err && !braid_stream_intact(stream, header))
+		err = braid_stream_error(stream, header->type, BRAID_MESSAGE_CRC);
 	if (err) {
 		io_done(&io->out);
 		return err;
 	}
-	if (header->type == BRAID_MSG_WRITE && header->flags & BRAID_MF_CRC) {
-		struct bio_vec *vecs;
-		u32 offset;
-
-		braid_bio_vecs(io->payload, &vecs, &offset);
-		damaged = braid_vecs_crc(vecs, 0, data->bytes) != data->crc;
-	}
 	atomic_inc(&peer->io);
 	atomic_inc(&peer->res->peer_io);
 	io->volume = braid_volume_find(peer->res, header->volume);
-	if (damaged)
-		answer(io, BRAID_STATUS_CRC);
-	else if (!io->volume)
+	if (!io->volume)
 		answer(io, BRAID_STATUS_NO_DISK);
 	else
 		begin_io(io);

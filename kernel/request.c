@@ -8,6 +8,7 @@
 #include "request.h"
 #include "dirty.h"
 #include "disk.h"
+#include "fault.h"
 #include "peer.h"
 #include "sync.h"
 #include "volume.h"
@@ -310,7 +311,8 @@ static void submit_local(struct braid_request *req)
 	bio = local_bio(req, req->disk);
 	bio->bi_end_io = local_endio;
 	bio->bi_private = req;
-	submit_bio_noacct(bio);
+	if (!braid_fault_bio(bio, req->volume->res->node))
+		submit_bio_noacct(bio);
 }
 
 static void touch_ready(struct braid_touch *touch, int error)
@@ -836,6 +838,7 @@ void braid_request_fill(struct braid_request *req, struct braid_header *header,
 	header->type = req->type;
 	header->volume = (u16)volume->number;
 	header->flags = 0;
+	header->crc = 0;
 	if (req->flags & BRAID_REQ_FUA && req->type == BRAID_MSG_WRITE)
 		header->flags |= BRAID_MF_FUA;
 	if (req->flags & BRAID_REQ_RESYNC)
@@ -852,5 +855,4 @@ void braid_request_fill(struct braid_request *req, struct braid_header *header,
 	data->stable = READ_ONCE(volume->stable);
 	data->offset = req->offset;
 	data->bytes = req->bytes;
-	data->crc = 0;
 }

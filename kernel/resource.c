@@ -14,6 +14,8 @@
 
 #define LEASE_MS_DEFAULT	3000
 #define TIMEOUT_MS_DEFAULT	3000
+/* Longer than a disk that retries takes to say that it failed. */
+#define REQUEST_MS_DEFAULT	30000
 
 /* For the end of resources and volumes: their own workqueues end with them. */
 struct workqueue_struct *braid_wq;
@@ -157,6 +159,7 @@ struct braid_resource *braid_resource_new(struct braid_netns *netns, const char 
 	xa_init(&res->volumes);
 	res->lease_ms = LEASE_MS_DEFAULT;
 	res->timeout_ms = TIMEOUT_MS_DEFAULT;
+	res->request_ms = REQUEST_MS_DEFAULT;
 	do {
 		res->instance = get_random_u64();
 	} while (!res->instance);

@@ -116,6 +116,7 @@ struct braid_resource {
 	atomic64_t state_stamp;
 	u32 lease_ms;
 	u32 timeout_ms;
+	u32 request_ms;
 	u32 policy;
 	bool dead;
 	bool keeps_module;

@@ -92,6 +92,7 @@ struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream 
 	__set_bit(tag, stream->tags_used);
 	stream->tags[tag] = send;
 	stream->tag_bytes[tag] = bytes;
+	stream->tag_ms[tag] = 0;
 	stream->credit--;
 	stream->credit_bytes -= bytes;
 	list_del_init(&send->list);
@@ -154,9 +155,6 @@ static bool settle(struct braid_peer *peer, struct braid_send *send, u32 *status
 	switch (*status) {
 	case BRAID_STATUS_OK:
 		return true;
-	case BRAID_STATUS_CRC:
-		braid_peer_enqueue(peer, send);
-		return false;
 	case BRAID_STATUS_BEHIND:
 	case BRAID_STATUS_AHEAD:
 	case BRAID_STATUS_BUSY:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "stream.h"
 #include "event.h"
+#include "fault.h"
 #include "object_log.h"
 #include "replica.h"
 #include "volume.h"
@@ -149,10 +150,8 @@ void braid_stream_shutdown(struct braid_stream *stream)
 
 /* ---- sending ---- */
 
-u32 braid_vecs_crc(const struct bio_vec *vecs, u32 offset, u32 bytes)
+static u32 vecs_crc(u32 crc, const struct bio_vec *vecs, u32 offset, u32 bytes)
 {
-	u32 crc = ~0u;
-
 	for (; bytes; vecs++) {
 		u32 part = min(bytes, vecs->bv_len - offset);
 		void *at = kmap_local_page(vecs->bv_page) + vecs->bv_offset;
@@ -162,7 +161,24 @@ u32 braid_vecs_crc(const struct bio_vec *vecs, u32 offset, u32 bytes)
 		bytes -= part;
 		offset = 0;
 	}
-	return ~crc;
+	return crc;
+}
+
+/* The message is complete, with a crc of 0 that is made up for here. */
+static void seal(struct braid_stream *stream)
+{
+	u32 crc;
+
+	if (!stream->crc)
+		return;
+	crc = braid_crc32c(~0u, stream->frame, stream->frame_length);
+	crc = vecs_crc(crc, stream->vecs, 0, stream->vec_bytes);
+	braid_put_le32(stream->frame + BRAID_HEADER_CRC, ~crc);
+}
+
+bool braid_stream_intact(struct braid_stream *stream, const struct braid_header *header)
+{
+	return header->crc == (stream->crc ? ~stream->received_crc : 0);
 }
 
 static u32 encode_body(u8 *to, u8 type, const void *value)
@@ -198,17 +214,14 @@ static void begin_out(struct braid_stream *stream, struct braid_out *out)
 
 	stream->current_out = out;
 	out->header.length = body + out->payload;
-	if (out->payload && stream->crc) {
-		out->header.flags |= BRAID_MF_CRC;
-		braid_put_le32(out->body + BRAID_REPLY_CRC,
-			       braid_vecs_crc(out->vecs, 0, out->payload));
-	}
 	braid_header_encode(&out->header, stream->frame);
 	memcpy(stream->frame + BRAID_HEADER_BYTES, out->body, body);
 	stream->frame_length = BRAID_HEADER_BYTES + body;
 	stream->vecs = out->vecs;
 	stream->vec_count = out->vec_count;
 	stream->vec_bytes = out->payload;
+	if (out->header.type != BRAID_MSG_HELLO)
+		seal(stream);
 }
 
 static void begin_send(struct braid_stream *stream, struct braid_send *send)
@@ -226,14 +239,24 @@ static void begin_send(struct braid_stream *stream, struct braid_send *send)
 	if (req->type == BRAID_MSG_WRITE) {
 		stream->vec_count = braid_bio_vecs(req->payload, &stream->vecs, &offset);
 		stream->vec_bytes = req->bytes;
-		if (stream->crc) {
-			header.flags |= BRAID_MF_CRC;
-			data.crc = braid_vecs_crc(stream->vecs, 0, req->bytes);
-		}
 	}
 	braid_header_encode(&header, stream->frame);
 	braid_data_encode(&data, stream->frame + BRAID_HEADER_BYTES);
 	stream->frame_length = BRAID_HEADER_BYTES + BRAID_DATA_BYTES;
+	seal(stream);
+}
+
+static void sent(struct braid_stream *stream)
+{
+	struct braid_send *send = stream->current_send;
+	struct braid_out *out = stream->current_out;
+
+	stream->current_send = NULL;
+	stream->current_out = NULL;
+	if (send)
+		braid_peer_sent(stream->peer, send);
+	if (out)
+		out->done(out);
 }
 
 /* False if there is nothing to send. Under @send_lock. */
@@ -253,11 +276,16 @@ static bool begin(struct braid_stream *stream)
 		begin_out(stream, out);
 		return true;
 	}
-	send = braid_peer_next(stream->peer, stream);
-	if (!send)
-		return false;
-	begin_send(stream, send);
-	return true;
+	for (;;) {
+		send = braid_peer_next(stream->peer, stream);
+		if (!send)
+			return false;
+		begin_send(stream, send);
+		if (!braid_fault(BRAID_FAULT_DROP, stream->peer->res->node,
+				 braid_send_request(send)->type))
+			return true;
+		sent(stream);
+	}
 }
 
 static bool pending(struct braid_stream *stream)
@@ -309,19 +337,6 @@ static int send_some(struct braid_stream *stream, int flags)
 static bool sending(const struct braid_stream *stream)
 {
 	return stream->current_out || stream->current_send;
-}
-
-static void sent(struct braid_stream *stream)
-{
-	struct braid_send *send = stream->current_send;
-	struct braid_out *out = stream->current_out;
-
-	stream->current_send = NULL;
-	stream->current_out = NULL;
-	if (send)
-		braid_peer_sent(stream->peer, send);
-	if (out)
-		out->done(out);
 }
 
 /* Under @send_lock. 0, or -EAGAIN if the socket takes no more now, or another error. */
@@ -391,7 +406,8 @@ void braid_stream_queue(struct braid_stream *stream, struct braid_out *out)
 	bool failed;
 
 	spin_lock_irqsave(&stream->out_lock, irq);
-	failed = stream->out_closed;
+	failed = stream->out_closed ||
+		 braid_fault(BRAID_FAULT_DROP, stream->peer->res->node, out->header.type);
 	if (!failed)
 		list_add_tail(&out->list, &stream->out);
 	spin_unlock_irqrestore(&stream->out_lock, irq);
@@ -412,8 +428,10 @@ static void message_done(struct braid_out *out)
 void braid_stream_message(struct braid_stream *stream, u8 type, u32 volume, const void *value,
 			  gfp_t gfp)
 {
-	struct braid_out *out = kzalloc(sizeof(*out), gfp);
+	struct braid_out *out = NULL;
 
+	if (!braid_fault(BRAID_FAULT_ALLOC, stream->peer->res->node, BRAID_ALLOC_MESSAGE))
+		out = kzalloc(sizeof(*out), gfp);
 	if (!out) {
 		/* State, pings and the like come again; a lost lease or connection is safe. */
 		return;
@@ -478,10 +496,15 @@ int braid_stream_receive_vecs(struct braid_stream *stream, struct bio_vec *vecs,
 			      u32 offset, u32 bytes)
 {
 	struct msghdr msg = {};
+	int err;
 
 	iov_iter_bvec(&msg.msg_iter, ITER_DEST, vecs, count, (size_t)offset + bytes);
 	iov_iter_advance(&msg.msg_iter, offset);
-	return receive_iter(stream, &msg);
+	err = receive_iter(stream, &msg);
+	braid_fault_corrupt_vecs(stream->peer->res->node, vecs, offset);
+	if (stream->crc)
+		stream->received_crc = vecs_crc(stream->received_crc, vecs, offset, bytes);
+	return err;
 }
 
 int braid_stream_skip(struct braid_stream *stream, u32 bytes)
@@ -493,12 +516,13 @@ int braid_stream_skip(struct braid_stream *stream, u32 bytes)
 		u32 part = min_t(u32, bytes, sizeof(sink));
 
 		err = braid_stream_receive(stream, sink, part);
+		stream->received_crc = braid_crc32c(stream->received_crc, sink, part);
 		bytes -= part;
 	}
 	return err;
 }
 
-static int protocol_error(struct braid_stream *stream, u8 type, enum braid_message_result result)
+int braid_stream_error(struct braid_stream *stream, u8 type, enum braid_message_result result)
 {
 	braid_warn(stream->peer->res, "peer %u: bad %s: %s\n", stream->peer->node,
 		   braid_message_name(type), braid_message_result_name(result));
@@ -508,8 +532,7 @@ static int protocol_error(struct braid_stream *stream, u8 type, enum braid_messa
 
 /* The payload of a reply, to where its request wants it. */
 static int receive_answer(struct braid_stream *stream, struct braid_request *req,
-			  const struct braid_header *header, const struct braid_reply *reply,
-			  u32 *status)
+			  const struct braid_header *header, const struct braid_reply *reply)
 {
 	u32 payload = header->length - BRAID_REPLY_BYTES, count, offset;
 	struct bio_vec *vecs;
@@ -521,11 +544,7 @@ static int receive_answer(struct braid_stream *stream, struct braid_request *req
 		if (payload != req->bytes)
 			return -EPROTO;
 		count = braid_bio_vecs(bio, &vecs, &offset);
-		err = braid_stream_receive_vecs(stream, vecs, count, offset, payload);
-		if (!err && header->flags & BRAID_MF_CRC &&
-		    braid_vecs_crc(vecs, offset, payload) != reply->crc)
-			*status = BRAID_STATUS_CRC;
-		return err;
+		return braid_stream_receive_vecs(stream, vecs, count, offset, payload);
 	}
 	if (!req->answer || payload > req->answer_size)
 		return -EPROTO;
@@ -533,16 +552,14 @@ static int receive_answer(struct braid_stream *stream, struct braid_request *req
 	req->answer_next = reply->next;
 	req->answer_more = header->flags & BRAID_MF_MORE;
 	err = braid_stream_receive(stream, req->answer, payload);
-	if (!err && header->flags & BRAID_MF_CRC &&
-	    ~braid_crc32c(~0u, req->answer, payload) != reply->crc)
-		*status = BRAID_STATUS_CRC;
+	stream->received_crc = braid_crc32c(stream->received_crc, req->answer, payload);
 	return err;
 }
 
 static int receive_reply(struct braid_stream *stream, const struct braid_header *header,
 			 const u8 *body)
 {
-	u32 payload = header->length - BRAID_REPLY_BYTES, status;
+	u32 payload = header->length - BRAID_REPLY_BYTES;
 	enum braid_message_result result;
 	struct braid_send *send = NULL;
 	struct braid_request *req;
@@ -551,20 +568,23 @@ static int receive_reply(struct braid_stream *stream, const struct braid_header 
 
 	result = braid_reply_decode(&reply, header, body);
 	if (result != BRAID_MESSAGE_OK)
-		return protocol_error(stream, header->type, result);
+		return braid_stream_error(stream, header->type, result);
 	if (!braid_peer_reply(stream->peer, stream, header->tag, &send))
-		return protocol_error(stream, header->type, BRAID_MESSAGE_FIELD);
-	if (!send)
-		return braid_stream_skip(stream, payload);
-	status = reply.status;
-	req = braid_send_request(send);
-	if (payload || header->flags & BRAID_MF_MORE ||
-	    (status == BRAID_STATUS_OK && req->type == BRAID_MSG_READ))
-		err = receive_answer(stream, req, header, &reply, &status);
+		return braid_stream_error(stream, header->type, BRAID_MESSAGE_FIELD);
+	req = send ? braid_send_request(send) : NULL;
+	if (!req)
+		err = braid_stream_skip(stream, payload);
+	else if (payload || header->flags & BRAID_MF_MORE ||
+		 (reply.status == BRAID_STATUS_OK && req->type == BRAID_MSG_READ))
+		err = receive_answer(stream, req, header, &reply);
 	if (err)
 		return err == -EPROTO ?
-			protocol_error(stream, header->type, BRAID_MESSAGE_LENGTH) : err;
-	braid_peer_answer(stream->peer, send, status);
+			braid_stream_error(stream, header->type, BRAID_MESSAGE_LENGTH) : err;
+	/* Until here the tag was only believed; the stream's end takes back what it did. */
+	if (!braid_stream_intact(stream, header))
+		return braid_stream_error(stream, header->type, BRAID_MESSAGE_CRC);
+	if (send)
+		braid_peer_answer(stream->peer, send, reply.status);
 	return 0;
 }
 
@@ -576,8 +596,9 @@ static int receive_ping(struct braid_stream *stream, const struct braid_header *
 
 	result = braid_ping_decode(&ping, body);
 	if (result != BRAID_MESSAGE_OK)
-		return protocol_error(stream, header->type, result);
+		return braid_stream_error(stream, header->type, result);
 	if (header->type == BRAID_MSG_PONG) {
+		WRITE_ONCE(stream->unanswered_ms, 0);
 		braid_peer_message_pong(stream->peer, &ping);
 		return 0;
 	}
@@ -596,7 +617,7 @@ static int receive_data(struct braid_stream *stream, const struct braid_header *
 
 	result = braid_data_decode(&data, header, body);
 	if (result != BRAID_MESSAGE_OK)
-		return protocol_error(stream, header->type, result);
+		return braid_stream_error(stream, header->type, result);
 	if (header->type == BRAID_MSG_STABLE)
 		return braid_replica_stable(stream, header, &data);
 	return braid_replica_request(stream, header, &data);
@@ -614,23 +635,31 @@ static int receive_message(struct braid_stream *stream)
 	err = braid_stream_receive(stream, bytes, sizeof(bytes));
 	if (err)
 		return err;
+	braid_fault_corrupt(stream->peer->res->node, BRAID_PART_HEADER, bytes + 8);
 	result = braid_header_decode(&header, bytes, true);
 	if (result != BRAID_MESSAGE_OK)
-		return protocol_error(stream, header.type, result);
+		return braid_stream_error(stream, header.type, result);
 	err = braid_stream_receive(stream, body, braid_body_bytes(header.type));
 	if (err)
 		return err;
+	if (braid_is_request(header.type))
+		braid_fault_corrupt(stream->peer->res->node, BRAID_PART_BODY, body + 33);
+	memset(bytes + BRAID_HEADER_CRC, 0, sizeof(u32));
+	stream->received_crc = braid_crc32c(braid_crc32c(~0u, bytes, sizeof(bytes)), body,
+					    braid_body_bytes(header.type));
+	if (header.length == braid_body_bytes(header.type) && !braid_stream_intact(stream, &header))
+		return braid_stream_error(stream, header.type, BRAID_MESSAGE_CRC);
 	switch (header.type) {
 	case BRAID_MSG_STATE:
 		result = braid_state_decode(&state, body);
 		if (result != BRAID_MESSAGE_OK)
-			return protocol_error(stream, header.type, result);
+			return braid_stream_error(stream, header.type, result);
 		braid_peer_message_state(stream->peer, &state);
 		return 0;
 	case BRAID_MSG_VOLUME:
 		result = braid_volume_decode(&volume, body);
 		if (result != BRAID_MESSAGE_OK)
-			return protocol_error(stream, header.type, result);
+			return braid_stream_error(stream, header.type, result);
 		braid_peer_message_volume(stream->peer, header.volume, &volume);
 		return 0;
 	case BRAID_MSG_PING:
@@ -700,13 +729,13 @@ static int receive_hello(struct braid_stream *stream)
 		return err;
 	result = braid_header_decode(&header, bytes, false);
 	if (result != BRAID_MESSAGE_OK)
-		return protocol_error(stream, header.type, result);
+		return braid_stream_error(stream, header.type, result);
 	err = braid_stream_receive(stream, body, sizeof(body));
 	if (err)
 		return err;
 	result = braid_hello_decode(&hello, body);
 	if (result != BRAID_MESSAGE_OK)
-		return protocol_error(stream, header.type, result);
+		return braid_stream_error(stream, header.type, result);
 	stream->cause = check_hello(stream, &hello);
 	if (stream->cause)
 		return -EPROTO;
@@ -777,11 +806,12 @@ int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64
 	INIT_LIST_HEAD(&stream->out);
 	INIT_WORK(&stream->send_work, send_work);
 	stream->tags = kvcalloc(BRAID_WINDOW_REQUESTS_MAX, sizeof(*stream->tags), GFP_KERNEL);
-	stream->tag_bytes = kvcalloc(BRAID_WINDOW_REQUESTS_MAX, sizeof(*stream->tag_bytes),
+	stream->tag_bytes = kvcalloc(2 * BRAID_WINDOW_REQUESTS_MAX, sizeof(*stream->tag_bytes),
 				     GFP_KERNEL);
 	stream->tags_used = bitmap_zalloc(BRAID_WINDOW_REQUESTS_MAX, GFP_KERNEL);
 	if (!stream->tags || !stream->tag_bytes || !stream->tags_used)
 		goto err_free;
+	stream->tag_ms = stream->tag_bytes + BRAID_WINDOW_REQUESTS_MAX;
 	stream->task = kthread_create(stream_thread, stream, "braid/%s/%u", peer->res->name,
 				      peer->node);
 	if (IS_ERR(stream->task)) {

@@ -45,6 +45,7 @@ struct braid_stream {
 	u64 session;
 	bool tls;
 	bool crc;
+	u32 received_crc;		/* of the message that is being received */
 	bool greeted;
 	bool failed;
 	bool out_closed;		/* under @out_lock */
@@ -70,12 +71,14 @@ struct braid_stream {
 	u32 credit_bytes;
 	u32 next_tag;
 	u32 *tag_bytes;
+	u32 *tag_ms;			/* since the request was sent, as tags */
 	atomic_t incoming;		/* the peer's requests, until their replies are sent */
 	atomic_t incoming_bytes;	/* their payloads and those of their replies */
 
 	atomic64_t heard;
 	u64 heard_seen;
 	u32 silent_ms;
+	u32 unanswered_ms;		/* since the last PONG */
 };
 
 /*
@@ -101,7 +104,10 @@ int braid_stream_receive(struct braid_stream *stream, void *to, u32 bytes);
 int braid_stream_receive_vecs(struct braid_stream *stream, struct bio_vec *vecs, u32 count,
 			      u32 offset, u32 bytes);
 int braid_stream_skip(struct braid_stream *stream, u32 bytes);
-u32 braid_vecs_crc(const struct bio_vec *vecs, u32 offset, u32 bytes);
+/* Whether all of a message arrived as it was sent, once all was received. */
+bool braid_stream_intact(struct braid_stream *stream, const struct braid_header *header);
+/* Says what is wrong with a message, and returns what ends the stream. */
+int braid_stream_error(struct braid_stream *stream, u8 type, enum braid_message_result result);
 int braid_stream_init(void);
 void braid_stream_exit(void);
 /* Under the peer's lock: the tag of an answered or orphaned send is free again. */

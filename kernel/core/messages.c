@@ -35,10 +35,10 @@ static const struct row {
 	[BRAID_MSG_PONG] = { "PONG", BRAID_PING_BYTES, 0, 0, LATE, NONE },
 	[BRAID_MSG_GOODBYE] = { "GOODBYE", 0, 0, 0, LATE, NONE },
 	[BRAID_MSG_STABLE] = { "STABLE", BRAID_DATA_BYTES, 0, 0, LATE, VOLUME },
-	[BRAID_MSG_REPLY] = { "REPLY", BRAID_REPLY_BYTES, BRAID_PAYLOAD_MAX,
-			      BRAID_MF_MORE | BRAID_MF_CRC, LATE, TAG },
+	[BRAID_MSG_REPLY] = { "REPLY", BRAID_REPLY_BYTES, BRAID_PAYLOAD_MAX, BRAID_MF_MORE, LATE,
+			      TAG },
 	[BRAID_MSG_WRITE] = { "WRITE", BRAID_DATA_BYTES, BRAID_PAYLOAD_MAX,
-			      BRAID_MF_FUA | BRAID_MF_RESYNC | BRAID_MF_CRC, LATE, TAG },
+			      BRAID_MF_FUA | BRAID_MF_RESYNC, LATE, TAG },
 	[BRAID_MSG_ZEROES] = { "ZEROES", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC | BRAID_MF_UNMAP,
 			       LATE, TAG },
 	[BRAID_MSG_READ] = { "READ", BRAID_DATA_BYTES, 0, BRAID_MF_RESYNC, LATE, TAG },
@@ -57,6 +57,7 @@ static const char *const result_names[] = {
 	[BRAID_MESSAGE_LENGTH] = "length",
 	[BRAID_MESSAGE_EARLY] = "out of order",
 	[BRAID_MESSAGE_FIELD] = "field out of range",
+	[BRAID_MESSAGE_CRC] = "damaged on the way",
 };
 
 const char *braid_message_result_name(enum braid_message_result result)
@@ -93,6 +94,7 @@ void braid_header_encode(const struct braid_header *header, u8 *to)
 	braid_put_le16(to + 6, 0);
 	braid_put_le32(to + 8, header->tag);
 	braid_put_le32(to + 12, header->length);
+	braid_put_le32(to + BRAID_HEADER_CRC, header->crc);
 }
 
 enum braid_message_result braid_header_decode(struct braid_header *header, const u8 *from,
@@ -105,6 +107,7 @@ enum braid_message_result braid_header_decode(struct braid_header *header, const
 	header->volume = braid_get_le16(from + 4);
 	header->tag = braid_get_le32(from + 8);
 	header->length = braid_get_le32(from + 12);
+	header->crc = braid_get_le32(from + BRAID_HEADER_CRC);
 
 	if (braid_get_le16(from) != BRAID_WIRE_MAGIC)
 		return BRAID_MESSAGE_MAGIC;
@@ -113,7 +116,7 @@ enum braid_message_result braid_header_decode(struct braid_header *header, const
 	row = &rows[header->type];
 	if (row->when != (greeted ? LATE : EARLY))
 		return BRAID_MESSAGE_EARLY;
-	if (header->flags & ~row->flags || !zero(from + 6, 2))
+	if (header->flags & ~row->flags || !zero(from + 6, 2) || (header->crc && !greeted))
 		return BRAID_MESSAGE_FLAGS;
 	if ((row->numbers == NONE && header->volume) || (row->numbers != TAG && header->tag) ||
 	    header->tag >= BRAID_WINDOW_REQUESTS_MAX)
@@ -259,8 +262,7 @@ void braid_data_encode(const struct braid_data *data, u8 *to)
 	braid_put_le64(to + 24, data->stable);
 	braid_put_le64(to + 32, data->offset);
 	braid_put_le32(to + 40, data->bytes);
-	braid_put_le32(to + 44, data->crc);
-	braid_put_le64(to + 48, 0);
+	memset(to + 44, 0, 12);
 }
 
 /* Ranges lie on 512 bytes, are not empty, and lie within one region. */
@@ -282,16 +284,13 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 	data->stable = braid_get_le64(from + 24);
 	data->offset = braid_get_le64(from + 32);
 	data->bytes = braid_get_le32(from + 40);
-	data->crc = braid_get_le32(from + 44);
-	if (!zero(from + 48, 8))
+	if (!zero(from + 44, 12))
 		return BRAID_MESSAGE_FLAGS;
 	if (data->generation > BRAID_GENERATION_MAX || data->stable > BRAID_GENERATION_MAX)
 		return BRAID_MESSAGE_FIELD;
 	/* A write cannot be stable before it is done. */
 	if ((header->type == BRAID_MSG_WRITE || header->type == BRAID_MSG_ZEROES) &&
 	    data->stable >= data->generation)
-		return BRAID_MESSAGE_FIELD;
-	if (data->crc && !(header->flags & BRAID_MF_CRC))
 		return BRAID_MESSAGE_FIELD;
 
 	switch (header->type) {
@@ -320,7 +319,7 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 void braid_reply_encode(const struct braid_reply *reply, u8 *to)
 {
 	braid_put_le32(to, reply->status);
-	braid_put_le32(to + 4, reply->crc);
+	braid_put_le32(to + 4, 0);
 	braid_put_le64(to + 8, reply->next);
 }
 
@@ -328,10 +327,10 @@ enum braid_message_result braid_reply_decode(struct braid_reply *reply,
 					     const struct braid_header *header, const u8 *from)
 {
 	reply->status = braid_get_le32(from);
-	reply->crc = braid_get_le32(from + 4);
 	reply->next = braid_get_le64(from + 8);
-	if (reply->status >= BRAID_STATUS_COUNT || reply->next > REGIONS_MAX ||
-	    (reply->crc && !(header->flags & BRAID_MF_CRC)))
+	if (!zero(from + 4, 4))
+		return BRAID_MESSAGE_FLAGS;
+	if (reply->status >= BRAID_STATUS_COUNT || reply->next > REGIONS_MAX)
 		return BRAID_MESSAGE_FIELD;
 	if (reply->status != BRAID_STATUS_OK && header->length > BRAID_REPLY_BYTES)
 		return BRAID_MESSAGE_LENGTH;

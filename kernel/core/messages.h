@@ -19,6 +19,8 @@
  *	6	2	reserved
  *	8	4	tag		of a request, repeated in its REPLY; 0 in all others
  *	12	4	length		bytes of body and payload
+ *	16	4	crc		CRC-32C of header, body and payload with these bytes as
+ *				zero, if one of the two HELLOs said so; else, and in HELLO, 0
  *
  * A body has the length that its type has below, that of GOODBYE is empty. Only
  * WRITE and REPLY have a payload, of at most 1 MiB. CRC-32C, regions and bitmaps
@@ -37,7 +39,8 @@
 #include "ondisk.h"
 
 #define BRAID_WIRE_MAGIC	0xb7a1
-#define BRAID_HEADER_BYTES	16
+#define BRAID_HEADER_BYTES	20
+#define BRAID_HEADER_CRC	16	/* where the crc is */
 #define BRAID_BODY_MAX		192
 #define BRAID_PAYLOAD_MAX	0x100000u
 #define BRAID_NAME_BYTES	64
@@ -94,12 +97,11 @@ enum braid_message_type {
 	BRAID_MSG_COUNT,
 };
 
-/* Flags of a header. RESYNC goes with all requests, CRC with what has a payload. */
+/* Flags of a header. RESYNC goes with all requests. */
 #define BRAID_MF_FUA		0x01	/* WRITE: durable before the reply */
 #define BRAID_MF_RESYNC		0x02	/* of a resync, also for a suspect replica */
 #define BRAID_MF_UNMAP		0x04	/* ZEROES: may deallocate */
 #define BRAID_MF_MORE		0x08	/* REPLY to MARKS, DIRTY: there is more from @next on */
-#define BRAID_MF_CRC		0x10	/* the body's crc covers the payload */
 
 /**
  * enum braid_status - how a request ended
@@ -108,7 +110,6 @@ enum braid_message_type {
  * @BRAID_STATUS_AHEAD: the receiver has adopted a newer or another one
  * @BRAID_STATUS_NO_DISK: it has no disk for the volume, or is suspect
  * @BRAID_STATUS_IO: the disk failed
- * @BRAID_STATUS_CRC: the payload arrived damaged
  * @BRAID_STATUS_RANGE: the range is not within the disk; of DIRTY: the map is not about that node
  * @BRAID_STATUS_BUSY: out of memory; may be asked again
  */
@@ -118,7 +119,6 @@ enum braid_status {
 	BRAID_STATUS_AHEAD,
 	BRAID_STATUS_NO_DISK,
 	BRAID_STATUS_IO,
-	BRAID_STATUS_CRC,
 	BRAID_STATUS_RANGE,
 	BRAID_STATUS_BUSY,
 	BRAID_STATUS_COUNT,
@@ -130,6 +130,7 @@ struct braid_header {
 	u16 volume;
 	u32 tag;
 	u32 length;
+	u32 crc;
 };
 
 /*
@@ -142,7 +143,7 @@ struct braid_header {
  *	28	4	peer, the receiver's id: 0 to 31
  *	32	4	window_requests, 1 to 1024
  *	36	4	window_bytes, at least 1 MiB
- *	40	4	flags: 1 payloads carry a crc; others are zero
+ *	40	4	flags: 1 headers carry a crc; others are zero
  *	44	4	reserved
  *	48	64	name of the resource, filled up with zeroes: one at least
  *	112	48	reserved
@@ -170,7 +171,7 @@ struct braid_hello {
  *	72	4	writer of the configuration: 0 to 31, or 0xff: none
  *	76	4	reserved
  *	80	8	stamp: grows with each STATE of the sender; the highest counts
- * Sent after HELLO, and at each change.
+ * Sent after HELLO, at each change, and now and then.
  */
 #define BRAID_STATE_BYTES	88
 #define BRAID_STATE_SUSPECT	1u	/* may have lost acknowledged writes (R4a) */
@@ -232,8 +233,7 @@ struct braid_ping {
  *			below the generation of a WRITE or ZEROES, and below 2^63
  *	32	8	offset in bytes; of MARKS and DIRTY the first region: 0 to 2^28
  *	40	4	bytes; of DIRTY the node id that is asked about: 0 to 31
- *	44	4	crc of the payload, CRC-32C, 0 without BRAID_MF_CRC
- *	48	8	reserved
+ *	44	12	reserved
  * WRITE: bytes of payload follow. The range of WRITE, ZEROES, READ and CSUM starts and ends on 512
  * bytes, is not empty, lies within one region below 2^50, and is, but for ZEROES, at most 1 MiB.
  * Fields that a type has no use for mean nothing.
@@ -245,19 +245,16 @@ struct braid_data {
 	u64 generation, stable;
 	u64 offset;
 	u32 bytes;
-	u32 crc;
 };
 
 /*
- * REPLY, 16 bytes: 0 4 status; 4 4 crc of the payload, CRC-32C, 0 without BRAID_MF_CRC; 8 8 next,
- * of MARKS and DIRTY the region to go on with, at most 2^28. Payload, only if the status is OK: of
- * READ the data, of CSUM the hashes, of MARKS and DIRTY at most 120 entries, by region.
+ * REPLY, 16 bytes: 0 4 status; 4 4 reserved; 8 8 next, of MARKS and DIRTY the region to go on
+ * with, at most 2^28. Payload, only if the status is OK: of READ the data, of CSUM the hashes, of
+ * MARKS and DIRTY at most 120 entries, by region.
  */
 #define BRAID_REPLY_BYTES	16
-#define BRAID_REPLY_CRC		4	/* where the crc is */
 struct braid_reply {
 	u32 status;
-	u32 crc;
 	u64 next;
 };
 
@@ -270,6 +267,7 @@ struct braid_reply {
  * @BRAID_MESSAGE_LENGTH: too short or too long for the type
  * @BRAID_MESSAGE_EARLY: not allowed before HELLO, or HELLO a second time
  * @BRAID_MESSAGE_FIELD: a number in the header or a field of the body that cannot be
+ * @BRAID_MESSAGE_CRC: it arrived damaged; whoever receives all of it finds out
  */
 enum braid_message_result {
 	BRAID_MESSAGE_OK,
@@ -279,6 +277,7 @@ enum braid_message_result {
 	BRAID_MESSAGE_LENGTH,
 	BRAID_MESSAGE_EARLY,
 	BRAID_MESSAGE_FIELD,
+	BRAID_MESSAGE_CRC,
 };
 
 #ifdef __cplusplus

@@ -374,6 +374,9 @@ inline constexpr std::uint16_t held = 16;
 inline constexpr std::uint16_t sequence = 17;
 /// This node was the writer of the adopted configuration and has irrevocably stopped.
 inline constexpr std::uint16_t done = 18;
+/// A connected peer that leaves a request or its pings unanswered for so long is disconnected, in
+/// milliseconds.
+inline constexpr std::uint16_t request_timeout_ms = 19;
 }  // namespace attr::resource
 
 namespace attr::stats {
@@ -452,7 +455,7 @@ inline constexpr std::uint16_t node_id = 2;
 inline constexpr std::uint16_t fd = 3;
 /// Random number that the streams of one connection share, on both sides.
 inline constexpr std::uint16_t session = 4;
-/// Payloads carry crc32c.
+/// All that is sent carries a crc32c.
 inline constexpr std::uint16_t checksums = 5;
 /// State of the connection.
 inline constexpr std::uint16_t link_state = 6;
@@ -593,6 +596,7 @@ inline constexpr auto resource = std::to_array<Attribute>({
     {"held", 16, AttributeType::u64, false, nullptr, nullptr},
     {"sequence", 17, AttributeType::u64, false, nullptr, nullptr},
     {"done", 18, AttributeType::flag, false, nullptr, nullptr},
+    {"request-timeout-ms", 19, AttributeType::u32, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -749,11 +753,12 @@ inline constexpr Operation module_get{
 }  // namespace op
 
 namespace op::detail::resource_new_lists {
-inline constexpr std::array<std::uint16_t, 5> call_request{
+inline constexpr std::array<std::uint16_t, 6> call_request{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
+    attr::resource::request_timeout_ms,
     attr::resource::policy,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
@@ -769,10 +774,11 @@ inline constexpr Operation resource_new{
 }  // namespace op
 
 namespace op::detail::resource_set_lists {
-inline constexpr std::array<std::uint16_t, 4> call_request{
+inline constexpr std::array<std::uint16_t, 5> call_request{
     attr::resource::name,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
+    attr::resource::request_timeout_ms,
     attr::resource::policy,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
@@ -809,11 +815,12 @@ namespace op::detail::resource_get_lists {
 inline constexpr std::array<std::uint16_t, 1> call_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 14> call_reply{
+inline constexpr std::array<std::uint16_t, 15> call_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
+    attr::resource::request_timeout_ms,
     attr::resource::policy,
     attr::resource::config,
     attr::resource::instance,
@@ -829,11 +836,12 @@ inline constexpr Messages call{call_request, call_reply};
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 14> dump_reply{
+inline constexpr std::array<std::uint16_t, 15> dump_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
+    attr::resource::request_timeout_ms,
     attr::resource::policy,
     attr::resource::config,
     attr::resource::instance,

@@ -265,6 +265,11 @@ enum braid_a_resource {
 	 * irrevocably stopped.
 	 */
 	BRAID_A_RESOURCE_DONE,
+	/*
+	 * A connected peer that leaves a request or its pings unanswered for so
+	 * long is disconnected, in milliseconds.
+	 */
+	BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS,
 
 	__BRAID_A_RESOURCE_MAX,
 	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1
@@ -369,7 +374,7 @@ enum braid_a_peer {
 	 * sides.
 	 */
 	BRAID_A_PEER_SESSION,
-	/* Payloads carry crc32c. */
+	/* All that is sent carries a crc32c. */
 	BRAID_A_PEER_CHECKSUMS,
 	/* State of the connection. */
 	BRAID_A_PEER_LINK_STATE,

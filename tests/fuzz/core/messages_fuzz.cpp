@@ -108,7 +108,6 @@ void check_data(const braid_header& header, const Bytes& bytes) {
     braid_data data{};
     if (braid_data_decode(&data, &header, bytes.data()) != BRAID_MESSAGE_OK)
         return;
-    demand(data.crc == 0 || (header.flags & BRAID_MF_CRC) != 0);
     switch (header.type) {
         case BRAID_MSG_WRITE:
             demand(header.length == BRAID_DATA_BYTES + data.bytes);
@@ -156,7 +155,6 @@ void check_reply(const braid_header& header, const Bytes& bytes) {
         return;
     demand(reply.status < BRAID_STATUS_COUNT && reply.next <= regions);
     demand(reply.status == BRAID_STATUS_OK || header.length == BRAID_REPLY_BYTES);
-    demand(reply.crc == 0 || (header.flags & BRAID_MF_CRC) != 0);
     demand_same(braid_reply_encode, reply, bytes);
 }
 
@@ -194,6 +192,8 @@ void check(HeaderBytes bytes, std::span<const u8> body) {
     bytes[2] = static_cast<u8>(1 + bytes[2] % (BRAID_MSG_COUNT - 1));
     std::fill_n(&bytes[6], 2, u8{0});
     const u8 type = bytes[2];
+    if (type == BRAID_MSG_HELLO)
+        std::fill_n(&bytes[BRAID_HEADER_CRC], 4, u8{0});
     const u32 length = braid_body_bytes(type);
     braid_put_le32(&bytes[8], braid_get_le16(&bytes[8]) % 1024);
     if (type == BRAID_MSG_WRITE && body.size() >= BRAID_DATA_BYTES)

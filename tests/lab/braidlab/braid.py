@@ -32,6 +32,7 @@ from .oracle import History, differing_blocks, read_blocks, stamp
 
 SPEC = kernels.TOP / "kernel/spec/braid.yaml"
 NO_WRITER = 255
+FAULTS = "/sys/kernel/debug/braid/fault/"
 REGION = 4 << 20
 META_BYTES = 4 << 20  # more than metadata for the disks of these tests
 
@@ -122,6 +123,14 @@ class Node:
     @property
     def _event_log(self) -> str:
         return f"{self.resource.name}-{self.host.name}.events"
+
+    def fault(self, point: str, count: int = 1, what: int = 0, *, every: int = 1, after: int = 0) -> None:
+        """What of this node's module fails from now on: kernel/fault.h."""
+        self.host.machine.write(FAULTS + point, f"{self.id} {count} {what} {every} {after}")
+
+    def faults_left(self, point: str) -> int:
+        """How often it would still fail."""
+        return int(self.host.machine.read(FAULTS + point).split()[0])
 
     # State
 
@@ -232,13 +241,14 @@ class BraidResource:
     def __init__(self, cluster: Cluster, name: str = "r0", *, diskless: Iterable[str] = (),
                  volumes: int = 1, size: int = 16 << 20, block_size: int = 512, meta: str = "internal",
                  streams: int = 2, checksums: bool = True, lease_ms: int = 500, timeout_ms: int = 2000,
-                 policy: str = "suspend", rng=None, load: Callable[[Machine], object] = lambda _: None,
+                 request_ms: int = 30000, policy: str = "suspend", rng=None, load: Callable[[Machine], object] = lambda _: None,
                  disk: dict | None = None):
         self.cluster, self.name, self.volumes, self.size = cluster, name, volumes, size
         self.block_size, self.meta, self.streams = block_size, meta, streams
         self.checksums, self.rng, self.load = checksums, rng, load
         self.slow = min(cluster.hosts[0].machine.variant.speed, 3)
         self.lease_ms, self.timeout_ms = int(lease_ms * self.slow), int(timeout_ms * self.slow)
+        self.request_ms = int(request_ms * self.slow)
         self.policy, self.disk = policy, disk or {}
         self.nodes = [Node(self, host, number, host.name not in diskless)
                       for number, host in enumerate(cluster.hosts)]
@@ -301,7 +311,7 @@ class BraidResource:
             self.load(node.host.machine)
         node.log_events()
         node.do("resource-new", node_id=node.id, lease_ms=self.lease_ms, timeout_ms=self.timeout_ms,
-                policy=self.policy)
+                request_timeout_ms=self.request_ms, policy=self.policy)
         for peer in self.nodes:
             if peer is not node:
                 node.do("peer-new", node_id=peer.id)

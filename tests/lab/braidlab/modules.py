@@ -13,10 +13,13 @@ BUILD = Path(os.environ.get("BRAID_BUILD", TOP / "build"))
 
 @cache
 def braid(kernel: Kernel) -> Path:
-    """Builds braid.ko (and braid_test.ko where the kernel has KUnit); returns their folder."""
+    """Builds braid.ko (and braid_test.ko where the kernel has KUnit); returns their folder.
+
+    That for User-Mode Linux is a debug build, in which faults can be injected.
+    """
     out = BUILD / "module" / kernel.name
     _run([TOP / "scripts/build-module", "--kdir", kernel.build, "--out", out,
-          *(["--arch", "um"] if kernel.arch == "um" else [])], out)
+          *(["--arch", "um", "--debug"] if kernel.arch == "um" else [])], out)
     return out
 
 

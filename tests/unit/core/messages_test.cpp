@@ -24,7 +24,7 @@
 namespace {
 
 using Bytes = std::vector<u8>;
-using Header = std::array<u8, 16>;
+using Header = std::array<u8, 20>;
 using Mark = std::array<u8, 136>;
 
 constexpr u32 mib = 1U << 20;
@@ -77,7 +77,6 @@ constexpr u8 fua = 1;
 constexpr u8 resync = 2;
 constexpr u8 unmap = 4;
 constexpr u8 more = 8;
-constexpr u8 crc = 16;
 
 constexpr std::array types{
     Type{1, "HELLO", 160, 0, 0, false, false},
@@ -87,8 +86,8 @@ constexpr std::array types{
     Type{5, "PONG", 32, 0, 0, false, false},
     Type{6, "GOODBYE", 0, 0, 0, false, false},
     Type{7, "STABLE", 56, 0, 0, true, false},
-    Type{8, "REPLY", 16, mib, more | crc, true, true},
-    Type{9, "WRITE", 56, mib, fua | resync | crc, true, true},
+    Type{8, "REPLY", 16, mib, more, true, true},
+    Type{9, "WRITE", 56, mib, fua | resync, true, true},
     Type{10, "ZEROES", 56, 0, resync | unmap, true, true},
     Type{11, "READ", 56, 0, resync, true, true},
     Type{12, "FLUSH", 56, 0, resync, true, true},
@@ -99,7 +98,7 @@ constexpr std::array types{
 };
 
 braid_header header_of(const Type& type) {
-    return {.type = type.number, .flags = 0, .volume = 0, .tag = 0, .length = type.body};
+    return {.type = type.number, .flags = 0, .volume = 0, .tag = 0, .length = type.body, .crc = 0};
 }
 
 Header encoded(const braid_header& header) {
@@ -121,13 +120,18 @@ braid_message_result decoded(const braid_header& header) {
 
 bool same(const braid_header& a, const braid_header& b) {
     return a.type == b.type && a.flags == b.flags && a.volume == b.volume && a.tag == b.tag &&
-           a.length == b.length;
+           a.length == b.length && a.crc == b.crc;
 }
 
 TEST(MessageHeader, BytesAreThoseOfTheDocument) {
-    const braid_header header{
-        .type = 9, .flags = 0x13, .volume = 0x0102, .tag = 0x3fe, .length = 0x00080038};
-    const Bytes bytes = hex("a1 b7 09 13 02 01 00 00 fe 03 00 00 38 00 08 00");
+    const braid_header header{.type = 9,
+                              .flags = 0x03,
+                              .volume = 0x0102,
+                              .tag = 0x3fe,
+                              .length = 0x00080038,
+                              .crc = 0x61626364};
+    const Bytes bytes = hex("a1 b7 09 03 02 01 00 00 fe 03 00 00 38 00 08 00 64 63 62 61");
+    EXPECT_EQ(braid_get_le32(&bytes[BRAID_HEADER_CRC]), header.crc);
     EXPECT_EQ(written(braid_header_encode, header, BRAID_HEADER_BYTES), bytes);
     braid_header back{};
     ASSERT_EQ(braid_header_decode(&back, bytes.data(), true), BRAID_MESSAGE_OK);
@@ -152,8 +156,10 @@ TEST(MessageHeader, OtherTypesAreRefused) {
         const auto type = static_cast<u8>(number);
         for (const bool greeted : {false, true}) {
             EXPECT_EQ(
-                decoded(encoded({.type = type, .flags = 0, .volume = 0, .tag = 0, .length = 0}),
-                        greeted),
+                decoded(
+                    encoded(
+                        {.type = type, .flags = 0, .volume = 0, .tag = 0, .length = 0, .crc = 0}),
+                    greeted),
                 BRAID_MESSAGE_TYPE)
                 << number;
         }
@@ -188,7 +194,8 @@ TEST(MessageHeader, AnotherMagicIsRefused) {
 TEST(MessageHeader, ARefusedOneIsFilledInToo) {
     Header bad = encoded(header_of(types[3]));
     bad[0] = 0;
-    braid_header header{.type = 0xee, .flags = 0xee, .volume = 0xee, .tag = 0xee, .length = 0xee};
+    braid_header header{
+        .type = 0xee, .flags = 0xee, .volume = 0xee, .tag = 0xee, .length = 0xee, .crc = 0xee};
     ASSERT_EQ(braid_header_decode(&header, bad.data(), true), BRAID_MESSAGE_MAGIC);
     EXPECT_TRUE(same(header, header_of(types[3])));
 }
@@ -219,6 +226,16 @@ TEST(MessageHeader, ReservedBytesAreZero) {
             EXPECT_EQ(decoded(bad, type.number != BRAID_MSG_HELLO), BRAID_MESSAGE_FLAGS)
                 << type.name;
         }
+    }
+}
+
+TEST(MessageHeader, HelloHasNoCrc) {
+    for (const auto& type : types) {
+        auto header = header_of(type);
+        header.crc = 1;
+        EXPECT_EQ(decoded(header),
+                  type.number == BRAID_MSG_HELLO ? BRAID_MESSAGE_FLAGS : BRAID_MESSAGE_OK)
+            << type.name;
     }
 }
 
@@ -268,7 +285,7 @@ TEST(MessageHeader, LengthIsThatOfTheType) {
 
 TEST(MessageHeader, EachResultHasItsWords) {
     std::vector<std::string> names;
-    for (int result = BRAID_MESSAGE_OK; result <= BRAID_MESSAGE_FIELD; result++) {
+    for (int result = BRAID_MESSAGE_OK; result <= BRAID_MESSAGE_CRC; result++) {
         names.emplace_back(braid_message_result_name(static_cast<braid_message_result>(result)));
         EXPECT_FALSE(names.back().empty());
     }
@@ -596,17 +613,20 @@ braid_data data() {
             .generation = 0x3132333435363738,
             .stable = 0x2122232425262728,
             .offset = 0x0001424344401200,
-            .bytes = 0x00015200,
-            .crc = 0};
+            .bytes = 0x00015200};
 }
 
 Bytes encoded(const braid_data& data) {
     return written(braid_data_encode, data, BRAID_DATA_BYTES);
 }
 
-braid_message_result decoded_data(const braid_data& data, u8 type, u32 payload, u8 flags = 0) {
-    const braid_header header{
-        .type = type, .flags = flags, .volume = 0, .tag = 0, .length = BRAID_DATA_BYTES + payload};
+braid_message_result decoded_data(const braid_data& data, u8 type, u32 payload) {
+    const braid_header header{.type = type,
+                              .flags = 0,
+                              .volume = 0,
+                              .tag = 0,
+                              .length = BRAID_DATA_BYTES + payload,
+                              .crc = 0};
     braid_data back{};
     return braid_data_decode(&back, &header, encoded(data).data());
 }
@@ -633,18 +653,18 @@ braid_data sample(u8 type) {
 }
 
 TEST(MessageData, BytesAreThoseOfTheDocument) {
-    auto want = data();
-    want.crc = 0x61626364;
+    const auto want = data();
     const Bytes bytes =
         hex("08 07 06 05 04 03 02 01 18 17 16 15 14 13 12 11 38 37 36 35 34 33 32 31 "
-            "28 27 26 25 24 23 22 21 00 12 40 44 43 42 01 00 00 52 01 00 64 63 62 61 .8");
+            "28 27 26 25 24 23 22 21 00 12 40 44 43 42 01 00 00 52 01 00 .12");
     ASSERT_EQ(bytes.size(), 56U);
     EXPECT_EQ(encoded(want), bytes);
     const braid_header header{.type = BRAID_MSG_WRITE,
-                              .flags = BRAID_MF_CRC,
+                              .flags = 0,
                               .volume = 0,
                               .tag = 0,
-                              .length = 56 + 0x15200};
+                              .length = 56 + 0x15200,
+                              .crc = 0};
     braid_data back{};
     ASSERT_EQ(braid_data_decode(&back, &header, bytes.data()), BRAID_MESSAGE_OK);
     EXPECT_EQ(back.epoch, want.epoch);
@@ -653,7 +673,6 @@ TEST(MessageData, BytesAreThoseOfTheDocument) {
     EXPECT_EQ(back.stable, want.stable);
     EXPECT_EQ(back.offset, want.offset);
     EXPECT_EQ(back.bytes, want.bytes);
-    EXPECT_EQ(back.crc, want.crc);
 }
 
 TEST(MessageData, EachTypeHasOneThatIsAccepted) {
@@ -669,8 +688,9 @@ TEST(MessageData, ReservedBytesAreZero) {
             .flags = 0,
             .volume = 0,
             .tag = 0,
-            .length = BRAID_DATA_BYTES + (type == BRAID_MSG_WRITE ? it.bytes : 0)};
-        expect_reserved(encoded(it), 48, 56, [&](const Bytes& bytes) {
+            .length = BRAID_DATA_BYTES + (type == BRAID_MSG_WRITE ? it.bytes : 0),
+            .crc = 0};
+        expect_reserved(encoded(it), 44, 56, [&](const Bytes& bytes) {
             braid_data back{};
             return braid_data_decode(&back, &header, bytes.data());
         });
@@ -699,19 +719,6 @@ TEST(MessageData, AWriteIsNotStableYet) {
         EXPECT_EQ(decoded_data(it, type), writes ? BRAID_MESSAGE_FIELD : BRAID_MESSAGE_OK)
             << int{type};
     }
-}
-
-TEST(MessageData, CrcIsZeroWithoutItsFlag) {
-    for (const u8 type : data_types) {
-        auto it = sample(type);
-        it.crc = 1;
-        EXPECT_EQ(decoded_data(it, type), BRAID_MESSAGE_FIELD) << braid_message_name(type);
-    }
-    auto it = data();
-    it.crc = UINT32_MAX;
-    EXPECT_EQ(decoded_data(it, BRAID_MSG_WRITE, it.bytes, BRAID_MF_CRC), BRAID_MESSAGE_OK);
-    it.crc = 0;
-    EXPECT_EQ(decoded_data(it, BRAID_MSG_WRITE, it.bytes, BRAID_MF_CRC), BRAID_MESSAGE_OK);
 }
 
 TEST(MessageData, PayloadOfAWriteIsItsBytes) {
@@ -779,7 +786,8 @@ TEST(MessageData, OnlyZeroesMayBeLongerThanAPayload) {
                            .flags = 0,
                            .volume = 0,
                            .tag = 0,
-                           .length = BRAID_DATA_BYTES + bytes}),
+                           .length = BRAID_DATA_BYTES + bytes,
+                           .crc = 0}),
                   BRAID_MESSAGE_LENGTH);
     }
     auto it = data();
@@ -834,62 +842,69 @@ Bytes encoded(const braid_reply& reply) {
     return written(braid_reply_encode, reply, BRAID_REPLY_BYTES);
 }
 
-braid_message_result decoded_reply(const braid_reply& reply, u32 payload, u8 flags = 0) {
+braid_message_result decoded_reply(const braid_reply& reply, u32 payload) {
     const braid_header header{.type = BRAID_MSG_REPLY,
-                              .flags = flags,
+                              .flags = 0,
                               .volume = 0,
                               .tag = 0,
-                              .length = BRAID_REPLY_BYTES + payload};
+                              .length = BRAID_REPLY_BYTES + payload,
+                              .crc = 0};
     braid_reply back{};
     return braid_reply_decode(&back, &header, encoded(reply).data());
 }
 
 TEST(MessageReply, BytesAreThoseOfTheDocument) {
-    const braid_reply reply{.status = 0, .crc = 0x11121314, .next = 0x0a0b0c0d};
-    const Bytes bytes = hex("00 00 00 00 14 13 12 11 0d 0c 0b 0a 00 00 00 00");
+    const braid_reply reply{.status = 0, .next = 0x0a0b0c0d};
+    const Bytes bytes = hex(".8 0d 0c 0b 0a 00 00 00 00");
     ASSERT_EQ(bytes.size(), 16U);
     EXPECT_EQ(encoded(reply), bytes);
-    EXPECT_EQ(braid_get_le32(&bytes[BRAID_REPLY_CRC]), reply.crc);
-    EXPECT_EQ(encoded(braid_reply{.status = 3, .crc = 0, .next = 0}), hex("03 .15"));
+    EXPECT_EQ(encoded(braid_reply{.status = 3, .next = 0}), hex("03 .15"));
     const braid_header header{.type = BRAID_MSG_REPLY,
-                              .flags = BRAID_MF_CRC | BRAID_MF_MORE,
+                              .flags = BRAID_MF_MORE,
                               .volume = 0,
                               .tag = 0,
-                              .length = 16 + 136};
+                              .length = 16 + 136,
+                              .crc = 0};
     braid_reply back{};
     ASSERT_EQ(braid_reply_decode(&back, &header, bytes.data()), BRAID_MESSAGE_OK);
     EXPECT_EQ(back.status, reply.status);
-    EXPECT_EQ(back.crc, reply.crc);
     EXPECT_EQ(back.next, reply.next);
 }
 
-TEST(MessageReply, StatusIsOneOfEight) {
+TEST(MessageReply, ReservedBytesAreZero) {
+    const braid_header header{.type = BRAID_MSG_REPLY,
+                              .flags = 0,
+                              .volume = 0,
+                              .tag = 0,
+                              .length = BRAID_REPLY_BYTES,
+                              .crc = 0};
+    expect_reserved(encoded(braid_reply{.status = 0, .next = 0}), 4, 8, [&](const Bytes& bytes) {
+        braid_reply back{};
+        return braid_reply_decode(&back, &header, bytes.data());
+    });
+}
+
+TEST(MessageReply, StatusIsOneOfSeven) {
     for (u32 status = 0; status < 16; status++)
-        EXPECT_EQ(decoded_reply({.status = status, .crc = 0, .next = 0}, 0),
-                  status < 8 ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD)
+        EXPECT_EQ(decoded_reply({.status = status, .next = 0}, 0),
+                  status < 7 ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD)
             << status;
-    EXPECT_EQ(decoded_reply({.status = UINT32_MAX, .crc = 0, .next = 0}, 0), BRAID_MESSAGE_FIELD);
+    EXPECT_EQ(decoded_reply({.status = UINT32_MAX, .next = 0}, 0), BRAID_MESSAGE_FIELD);
 }
 
 TEST(MessageReply, OnlySuccessHasAPayload) {
-    for (u32 status = 0; status < 8; status++)
+    for (u32 status = 0; status < 7; status++)
         for (const u32 payload : {1U, 512U, mib})
-            EXPECT_EQ(decoded_reply({.status = status, .crc = 0, .next = 0}, payload),
+            EXPECT_EQ(decoded_reply({.status = status, .next = 0}, payload),
                       status == 0 ? BRAID_MESSAGE_OK : BRAID_MESSAGE_LENGTH)
                 << status << " " << payload;
 }
 
 TEST(MessageReply, NextIsARegion) {
     for (const u64 next : {u64{0}, regions, regions + 1, u64{UINT32_MAX}, UINT64_MAX})
-        EXPECT_EQ(decoded_reply({.status = 0, .crc = 0, .next = next}, 136),
+        EXPECT_EQ(decoded_reply({.status = 0, .next = next}, 136),
                   next <= regions ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD)
             << next;
-}
-
-TEST(MessageReply, CrcIsZeroWithoutItsFlag) {
-    EXPECT_EQ(decoded_reply({.status = 0, .crc = 1, .next = 0}, 512), BRAID_MESSAGE_FIELD);
-    EXPECT_EQ(decoded_reply({.status = 0, .crc = 1, .next = 0}, 512, BRAID_MF_CRC),
-              BRAID_MESSAGE_OK);
 }
 
 // Entries of the replies to MARKS and DIRTY
