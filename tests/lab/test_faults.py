@@ -4,8 +4,10 @@
 TCP drops no message: what a dropped one shows is a peer that is stuck, or a module that forgot something.
 Each test ends with a comparison of the replicas below Braid (P3).
 """
+from contextlib import suppress
+
 import pytest
-from braidlab.braid import mirror
+from braidlab.braid import Refused, mirror
 from braidlab.oracle import stamp
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
@@ -130,7 +132,8 @@ def test_a_dropped_announcement(lab):
         for node in (a, b):
             r.disconnect(a, b)
             node.fault("drop", what=HELLO)
-            r.connect(a, b, wait=False)
+            with suppress(Refused):  # the first stream may end before the second is handed over
+                r.connect(a, b, wait=False)
             for it, peer in ((a, b), (b, a)):
                 it.wait_link(peer, "disconnected")
             r.connect(a, b)
