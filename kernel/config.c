@@ -11,6 +11,7 @@
 #include "resource.h"
 #include "copy.h"
 #include "sync.h"
+#include "trace.h"
 #include "volume.h"
 
 #include <linux/slab.h>
@@ -700,6 +701,7 @@ static void adopt_work(struct work_struct *work)
 	if (old)
 		kfree_rcu(old, rcu);
 
+	trace_braid_adopted(res, &next->c);
 	braid_info(res, "configuration %llu adopted: writer %d, in sync 0x%x\n", next->c.epoch,
 		   next->c.writer == BRAID_NO_WRITER ? -1 : (int)next->c.writer, next->c.in_sync);
 	braid_event_simple(res, BRAID_EVENT_KIND_CONFIG, .epoch = next->c.epoch, .new = "adopted");

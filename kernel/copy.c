@@ -7,6 +7,7 @@
 #include "dirty.h"
 #include "disk.h"
 #include "event.h"
+#include "trace.h"
 #include "volume.h"
 
 #include <crypto/blake2s.h>
@@ -238,6 +239,7 @@ int braid_copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 
 		err = braid_execute(volume, zero ? BRAID_MSG_ZEROES : BRAID_MSG_WRITE, offset,
 				    bytes, BIT(node), generation, zero ? NULL : payload);
 	}
+	trace_braid_copied(volume, source, targets, offset, bytes, err);
 	braid_payload_free(payload);
 	return err;
 }

@@ -11,6 +11,9 @@
 
 #include <linux/module.h>
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 /*
  * The netlink family comes last and goes first: while requests can arrive, all
  * that they touch is there.

@@ -6,6 +6,7 @@
 #include "object_log.h"
 #include "stream.h"
 #include "sync.h"
+#include "trace.h"
 #include "volume.h"
 
 #include <linux/slab.h>
@@ -571,6 +572,7 @@ int braid_peer_greet(struct braid_peer *peer, struct braid_stream *stream)
 	}
 	stream->greeted = true;
 	spin_unlock(&peer->lock);
+	trace_braid_stream(stream, true);
 	set_link(peer, BRAID_LINK_STATE_CONNECTED, "hellos exchanged");
 	braid_peer_announce(peer);
 	braid_peer_update(peer);
@@ -617,6 +619,7 @@ void braid_peer_del_stream(struct braid_peer *peer, struct braid_stream *stream,
 
 	braid_peer_disconnect(peer, stream->session, cause);
 	park_tags(peer, stream);
+	trace_braid_stream(stream, false);
 	spin_lock(&peer->lock);
 	peer->streams[stream->number] = NULL;
 	last = stream->session == peer->session;

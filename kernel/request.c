@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "peer.h"
 #include "sync.h"
+#include "trace.h"
 #include "volume.h"
 
 #include <linux/mempool.h>
@@ -51,6 +52,7 @@ static void request_end(struct braid_request *req)
 	struct bio *bio = req->bio;
 	ktime_t started = req->started;
 
+	trace_braid_complete(req, volume->res->node, blk_status_to_errno(req->status));
 	if (req->flags & BRAID_REQ_INTERNAL) {
 		req->done(req);
 		return;
@@ -254,6 +256,7 @@ static void local_endio(struct bio *bio)
 	blk_status_t status = bio->bi_status;
 	bool write = op_is_write(bio_op(bio));
 
+	trace_braid_local_done(req, req->volume->res->node, blk_status_to_errno(status));
 	bio_put(bio);
 	req->disk = NULL;
 	braid_stats_latency(&req->volume->stats, BRAID_STAGE_LOCAL,
@@ -798,6 +801,7 @@ static void submit_one(struct braid_volume *volume, struct bio *bio)
 	}
 	braid_volume_get(volume);
 	count(volume, req);
+	trace_braid_submit(req, volume->res->node, 0);
 	request_enter(req);
 }
 

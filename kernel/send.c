@@ -3,6 +3,7 @@
 #include "peer.h"
 #include "disk.h"
 #include "stream.h"
+#include "trace.h"
 #include "volume.h"
 
 void braid_peer_enqueue(struct braid_peer *peer, struct braid_send *send)
@@ -185,6 +186,7 @@ void braid_peer_sent(struct braid_peer *peer, struct braid_send *send)
 	bool tell = false;
 	u32 status, i;
 
+	trace_braid_sent(req, peer->node, 0);
 	braid_stats_latency(&req->volume->stats, BRAID_STAGE_NETWORK,
 			    ktime_to_ns(ktime_sub(ktime_get(), send->sent)));
 	spin_lock(&peer->lock);
@@ -236,6 +238,7 @@ void braid_peer_answer(struct braid_peer *peer, struct braid_send *send, u32 sta
 	bool tell = false;
 	u32 i;
 
+	trace_braid_answered(req, peer->node, status);
 	braid_stats_latency(&req->volume->stats, BRAID_STAGE_REMOTE,
 			    ktime_to_ns(ktime_sub(ktime_get(), send->sent)));
 	spin_lock(&peer->lock);
