@@ -138,7 +138,7 @@ int braid_execute(struct braid_volume *volume, u8 type, u64 offset, u32 bytes, u
 	return err;
 }
 
-/* A node that may be read from: this one if it can, otherwise a peer. */
+/* A node that may be read from and is not in @except: this one if it can, otherwise a peer. */
 int braid_find_source(struct braid_volume *volume, u32 except)
 {
 	struct braid_resource *res = volume->res;
@@ -152,11 +152,11 @@ int braid_find_source(struct braid_volume *volume, u32 except)
 	for (node = 0; config && node < BRAID_MAX_NODES; node++) {
 		struct braid_peer *peer = rcu_dereference(res->peers[node]);
 
-		if (node != except && config->in_sync >> node & 1 && peer &&
+		if ((config->in_sync & ~except) >> node & 1 && peer &&
 		    READ_ONCE(peer->ready))
 			source = node;
 	}
-	if (config && config->in_sync >> res->node & 1 && except != res->node) {
+	if (config && !(except >> res->node & 1) && braid_self_in_sync(res, config)) {
 		disk = braid_disk_get(volume);
 		if (disk) {
 			source = res->node;
@@ -452,4 +452,123 @@ int braid_reconcile(struct braid_resource *res, u32 reference)
 		braid_volume_put(volume);
 	}
 	return err;
+}
+
+/* ---- read repair ---- */
+
+/* Repairs of a volume at once; what is beyond is repaired when it is read again. */
+#define REPAIRS_MAX	16
+/* More read errors of a disk than this fail it; the count is halved every hour, as md does. */
+#define READ_ERRORS_MAX	20
+
+struct repair {
+	struct work_struct work;
+	struct braid_volume *volume;
+	u64 offset;
+	u32 bytes;
+};
+
+static bool too_many_errors(struct braid_disk *disk)
+{
+	struct braid_resource *res = disk->volume->res;
+	ktime_t now = ktime_get_boottime();
+	bool many;
+
+	mutex_lock(&res->lock);
+	for (; disk->read_errors && ktime_ms_delta(now, disk->read_errors_since) >= 3600 * 1000;
+	     disk->read_errors /= 2)
+		disk->read_errors_since = ktime_add_ms(disk->read_errors_since, 3600 * 1000);
+	if (!disk->read_errors)
+		disk->read_errors_since = now;
+	many = ++disk->read_errors > READ_ERRORS_MAX;
+	mutex_unlock(&res->lock);
+	return many;
+}
+
+static bool still_in_sync(struct braid_resource *res)
+{
+	const struct braid_config *config;
+	bool in_sync;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	in_sync = config && braid_self_in_sync(res, config);
+	rcu_read_unlock();
+	return in_sync;
+}
+
+static void tell_repair(const struct repair *repair, u32 node, const char *cause, int err)
+{
+	struct braid_volume *volume = repair->volume;
+
+	braid_warn(volume->res, "volume %u: %u bytes at %llu could not be read: %s\n",
+		   volume->number, repair->bytes, repair->offset, cause);
+	braid_event_simple(volume->res, BRAID_EVENT_KIND_REPAIR, .volume = &volume->number,
+			   .node = &node, .offset = repair->offset, .length = repair->bytes,
+			   .error = err, .cause = cause);
+}
+
+/*
+ * With what a peer in sync holds now; the range is locked, so that no write comes in between (S1).
+ * What can be read by now was rewritten meanwhile, and counts as no error.
+ */
+static void repair_locked(const struct repair *repair, struct braid_range_lock *lock)
+{
+	struct braid_volume *volume = repair->volume;
+	u64 offset = repair->offset;
+	u32 self = BIT(volume->res->node), bytes = repair->bytes;
+	int node = braid_find_source(volume, self), err;
+	struct bio *payload;
+
+	if (node < 0 || !lock->disk || !still_in_sync(volume->res))
+		return;
+	payload = braid_payload_alloc(bytes, GFP_NOIO);
+	if (!braid_execute(volume, BRAID_MSG_READ, offset, bytes, self, 0, payload))
+		goto out;
+	if (too_many_errors(lock->disk)) {
+		braid_disk_fail(lock->disk, "too many read errors");
+		tell_repair(repair, node, "too many of them, the disk is given up", -EIO);
+		goto out;
+	}
+	err = braid_execute(volume, BRAID_MSG_READ, offset, bytes, BIT(node), 0, payload) ?:
+	      braid_execute(volume, BRAID_MSG_WRITE, offset, bytes, self, lock->generation,
+			    payload);
+	if (!err)
+		atomic64_inc(&volume->stats.repaired);
+	tell_repair(repair, node, err ? "not repaired" : "repaired", err);
+out:
+	braid_payload_free(payload);
+}
+
+static void repair_work(struct work_struct *work)
+{
+	struct repair *repair = container_of(work, struct repair, work);
+	struct braid_volume *volume = repair->volume;
+	struct braid_range_lock lock;
+
+	if (!braid_lock_range(&lock, volume, repair->offset, repair->bytes, true)) {
+		repair_locked(repair, &lock);
+		braid_unlock_range(&lock);
+	}
+	atomic_dec(&volume->repairs);
+	braid_volume_put(volume);
+	kfree(repair);
+}
+
+void braid_repair(struct braid_volume *volume, u64 offset, u32 bytes)
+{
+	struct repair *repair = NULL;
+
+	if (atomic_inc_return(&volume->repairs) <= REPAIRS_MAX)
+		repair = kmalloc(sizeof(*repair), GFP_NOWAIT | __GFP_NOWARN);
+	if (!repair) {
+		atomic_dec(&volume->repairs);
+		return;
+	}
+	braid_volume_get(volume);
+	repair->volume = volume;
+	repair->offset = offset;
+	repair->bytes = bytes;
+	INIT_WORK(&repair->work, repair_work);
+	queue_work(volume->res->wq, &repair->work);
 }

@@ -39,7 +39,7 @@ void braid_unlock_range(struct braid_range_lock *lock);
 /* One request to some nodes, to its end. @payload stays the caller's. */
 int braid_execute(struct braid_volume *volume, u8 type, u64 offset, u32 bytes, u32 targets,
 		  u64 generation, struct bio *payload);
-/* A node in sync to read from: this one if it can, -ENODEV if there is none but @except. */
+/* A node in sync to read from, not of the mask @except: this one if it can. -ENODATA: none. */
 int braid_find_source(struct braid_volume *volume, u32 except);
 /* Makes a locked range of @targets equal to @source's; adds to @same what was equal already. */
 int braid_copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 offset,
@@ -52,6 +52,9 @@ int braid_own_marks(struct braid_volume *volume, struct braid_dirty *map);
 int braid_next_range(struct braid_dirty *map, u64 size, u64 *at, struct braid_range *range);
 /* Makes a node flush, and forget its marks. */
 int braid_settle(struct braid_volume *volume, u32 node);
+
+/* This node's disk could not read a range that a peer could: rewrites it. Any context. */
+void braid_repair(struct braid_volume *volume, u64 offset, u32 bytes);
 
 /* R5: makes all members of in_sync equal to @reference. Process context; may sleep for long. */
 int braid_reconcile(struct braid_resource *res, u32 reference);

@@ -56,6 +56,7 @@ struct braid_vote {
  * @refs: I/O under way and the volume's own
  * @released: completed when @refs is 0
  * @failed: it takes no new I/O
+ * @read_errors: lately, since @read_errors_since; under the resource's lock
  * @meta_lock: one change of superblock or dirty maps at a time
  * @sb: superblock; under @meta_lock
  * @dirty: maps of absent replicas by node; that of this node itself says what the last crash
@@ -75,6 +76,8 @@ struct braid_disk {
 	bool linked;
 	const char *cause;
 	struct work_struct fail_work;
+	u32 read_errors;
+	ktime_t read_errors_since;
 
 	struct mutex meta_lock;		/* see above */
 	struct braid_superblock sb;

@@ -127,6 +127,7 @@ static int put_stats(struct sk_buff *msg, const struct braid_stats *stats)
 	    braid_put_u64(msg, BRAID_A_STATS_READ_BYTES, atomic64_read(&stats->read_bytes)) ||
 	    braid_put_u64(msg, BRAID_A_STATS_WRITTEN_BYTES, atomic64_read(&stats->written_bytes)) ||
 	    braid_put_u64(msg, BRAID_A_STATS_REMOTE_READS, atomic64_read(&stats->remote_reads)) ||
+	    braid_put_u64(msg, BRAID_A_STATS_REPAIRED, atomic64_read(&stats->repaired)) ||
 	    braid_put_u64(msg, BRAID_A_STATS_METADATA_WRITES,
 			  atomic64_read(&stats->metadata_writes)) ||
 	    braid_put_u64(msg, BRAID_A_STATS_LOG_WRITES, atomic64_read(&stats->log_writes)) ||

@@ -6,6 +6,7 @@
  * of them has answered (R1).
  */
 #include "request.h"
+#include "copy.h"
 #include "dirty.h"
 #include "disk.h"
 #include "fault.h"
@@ -106,6 +107,10 @@ static void read_end(struct braid_request *req)
 			req->flags &= ~BRAID_REQ_READ_OK;
 			restart_later(req);
 			return;
+		}
+		if (req->flags & BRAID_REQ_UNREADABLE) {
+			req->flags &= ~BRAID_REQ_UNREADABLE;
+			braid_repair(volume, req->offset, req->bytes);
 		}
 		if (!(req->flags & BRAID_REQ_INTERNAL)) {
 			req->wait.done = wait_done;
@@ -273,6 +278,8 @@ static void local_endio(struct bio *bio)
 		return;
 	}
 	braid_disk_put(disk);
+	if (!(req->flags & BRAID_REQ_INTERNAL))
+		req->flags |= BRAID_REQ_UNREADABLE;
 	braid_request_answered(req, req->volume->res->node, BRAID_STATUS_IO);
 }
 

@@ -58,6 +58,7 @@ struct braid_send {
 #define BRAID_REQ_FUA		0x08
 #define BRAID_REQ_INTERNAL	0x10	/* not of the application */
 #define BRAID_REQ_RESYNC	0x20	/* sent with BRAID_MF_RESYNC */
+#define BRAID_REQ_UNREADABLE	0x40	/* this node's disk could not read it */
 #define BRAID_REQ_UNMAP		0x80
 #define BRAID_REQ_SPAN		0x100	/* its span is in the tree */
 #define BRAID_REQ_READ_OK	0x200	/* the data is there, an overlapping write is awaited */

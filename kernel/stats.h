@@ -20,7 +20,7 @@ enum braid_stage {
 struct braid_stats {
 	atomic64_t reads, writes, flushes;
 	atomic64_t read_bytes, written_bytes;
-	atomic64_t remote_reads;
+	atomic64_t remote_reads, repaired;
 	atomic64_t metadata_writes, log_writes;
 	atomic64_t conflicts;
 	atomic64_t peer_writes, peer_reads;

@@ -67,6 +67,24 @@ static void adapt(struct braid_sync *sync, u64 ns)
 		sync->depth++;
 }
 
+/* From the next source where one cannot read it. */
+static int copy_from_any(struct copy *copy, struct braid_range_lock *lock, u64 offset)
+{
+	struct braid_sync *sync = copy->sync;
+	u32 tried = BIT(sync->node);
+	int source, err = 0;
+
+	while ((source = braid_find_source(copy->volume, tried)) >= 0) {
+		err = braid_copy_locked(copy->volume, source, BIT(sync->node), offset,
+					copy->range.bytes, lock->generation,
+					sync->mode & BRAID_SYNC_COMPARE ? &sync->same : NULL);
+		if (!err)
+			return 0;
+		tried |= BIT(source);
+	}
+	return err ?: source;
+}
+
 static void copy_work(struct work_struct *work)
 {
 	struct copy *copy = container_of(work, struct copy, work);
@@ -75,16 +93,12 @@ static void copy_work(struct work_struct *work)
 	u64 offset = ((u64)range->region << BRAID_REGION_SHIFT) + range->offset;
 	ktime_t start = ktime_get();
 	struct braid_range_lock lock;
-	int source, err;
+	int err;
 
 	err = braid_lock_range(&lock, copy->volume, offset, range->bytes,
 			       sync->node == sync->res->node);
 	if (!err) {
-		source = braid_find_source(copy->volume, sync->node);
-		err = source < 0 ? source :
-			braid_copy_locked(copy->volume, source, BIT(sync->node), offset,
-					  range->bytes, lock.generation,
-					  sync->mode & BRAID_SYNC_COMPARE ? &sync->same : NULL);
+		err = copy_from_any(copy, &lock, offset);
 		braid_unlock_range(&lock);
 	}
 	if (err)
@@ -240,7 +254,7 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 	if (!full && !own_disk) {
 		/* Writes that the source may not have seen yet have to end before it is asked. */
 		braid_generation_drain(volume);
-		source = braid_find_source(volume, sync->node);
+		source = braid_find_source(volume, BIT(sync->node));
 		err = source < 0 ? source :
 			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->node, map);
 		full = err;

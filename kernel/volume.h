@@ -78,6 +78,7 @@ struct braid_volume {
 	spinlock_t open_lock;		/* guards @opens */
 	u32 opens;
 
+	atomic_t repairs;		/* under way */
 	struct braid_stats stats;
 };
 

@@ -213,22 +213,60 @@ def test_a_disk_fails(lab, which, what):
 
 
 @pytest.mark.uml
-def test_a_sector_that_cannot_be_read(lab):
-    """P5, P3: what the writer's disk cannot read comes from the peer and is written again."""
+def test_sectors_that_cannot_be_read(lab):
+    """P5, P3: what the writer's disk cannot read comes from the peer, and is written again; a disk with
+    too many of them is given up."""
     with mirror(lab, "ab") as r:
         a, b = r.nodes
         r.write(a, count=300, blocks=128)
-        history = r.history()
-        a.disks[0].fail(first=8 * 20, count=8)
-        found = read_blocks(a.host, a.device(), 128)
-        assert history.violations(found) == []
-        assert a.volume()["stats"]["remote-reads"] > 0
+        bad = [8 * 20, 8 * 21 + 3, 8 * 90]
+        for sector in bad:  # what is rewritten shows
+            a.host.run(f"dd if=/dev/urandom of={a.disks[0].backing} bs=512 seek={sector} count=1 "
+                       "oflag=direct conv=notrunc status=none")
+        a.disks[0].unreadable(bad)
+        assert r.history().violations(read_blocks(a.host, a.device(), 128)) == []
+        a.wait(lambda: a.host.run(f"dd if={a.disks[0].path} of=/dev/null bs=4096 count=128 iflag=direct",
+                                  check=False).rc == 0, "all of it to be readable again")
+        a.wait(lambda: a.volume()["stats"]["repaired"], "the repairs to be counted")
+        stats = a.volume()["stats"]
+        assert 0 < stats["repaired"] <= len(bad) and stats["remote-reads"] >= stats["repaired"]
+        told = [it for it in a.events() if it["kind"] == "repair"]
+        assert told and all(it["node-id"] == b.id and "error" not in it for it in told), told
+        assert a.volume()["disk-state"] == "attached"
+        r.check_data(a, blocks=128)
         a.disks[0].heal()
-        if a.volume()["disk-state"] != "attached":
-            a.wait_disk("diskless")
-            r.configure(writer=a, in_sync=[b])
-            r.attach(a)
-            r.sync(a)
+        r.compare()
+        # Twenty an hour are too many.
+        a.disks[0].unreadable(range(8 * 1024, 8 * 1024 + 64 * 8, 8))
+        fd = a.open(write=False)
+        for block in range(1024, 1024 + 64):
+            assert "digest" in a.request(pread=fd, at=4096 * block, count=4096)
+        a.close(fd)
+        a.wait_disk("diskless")
+        assert any(it.get("error") for it in a.events() if it["kind"] == "repair")
+        a.disks[0].heal()
+        r.configure(writer=a, in_sync=[b])
+        r.attach(a)
+        r.sync(a)
+        r.check_data(a, blocks=128)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_sector_that_cannot_be_rewritten(lab):
+    """P5, P3: where that fails the disk is given up, as at any write that fails."""
+    with mirror(lab, "ab") as r:
+        a, b = r.nodes
+        r.write(a, count=300, blocks=128)
+        a.disks[0].fail(first=8 * 20, count=8)
+        assert r.history().violations(read_blocks(a.host, a.device(), 128)) == []
+        assert a.volume()["stats"]["remote-reads"] > 0
+        a.wait_disk("diskless")
+        assert a.volume()["stats"]["repaired"] == 0
+        a.disks[0].heal()
+        r.configure(writer=a, in_sync=[b])
+        r.attach(a)
+        r.sync(a)
         r.check_data(a, blocks=128)
         r.compare()
 

@@ -275,6 +275,9 @@ inline constexpr std::uint64_t sync = 0x5;
 inline constexpr std::uint64_t vote = 0x6;
 /// A resource is gone.
 inline constexpr std::uint64_t resource = 0x7;
+/// A range that this node's disk could not read came from the peer node-id, and was rewritten; with
+/// error it was not.
+inline constexpr std::uint64_t repair = 0x8;
 }  // namespace enums::event_kind
 
 namespace enums::detail {
@@ -287,6 +290,7 @@ inline constexpr auto event_kind = std::to_array<EnumEntry>({
     {"sync", 0x5},
     {"vote", 0x6},
     {"resource", 0x7},
+    {"repair", 0x8},
 });
 }  // namespace enums::detail
 
@@ -392,19 +396,22 @@ inline constexpr std::uint16_t read_bytes = 4;
 inline constexpr std::uint16_t written_bytes = 5;
 /// Reads that a peer answered.
 inline constexpr std::uint16_t remote_reads = 6;
+/// Reads of the application that failed at the disk, and whose range was rewritten with what a peer
+/// holds.
+inline constexpr std::uint16_t repaired = 7;
 /// Writes of metadata.
-inline constexpr std::uint16_t metadata_writes = 7;
+inline constexpr std::uint16_t metadata_writes = 8;
 /// Writes of the activity log, part of metadata-writes.
-inline constexpr std::uint16_t log_writes = 8;
+inline constexpr std::uint16_t log_writes = 9;
 /// Requests that waited for an overlapping one.
-inline constexpr std::uint16_t conflicts = 9;
+inline constexpr std::uint16_t conflicts = 10;
 /// Writes done for peers.
-inline constexpr std::uint16_t peer_writes = 10;
+inline constexpr std::uint16_t peer_writes = 11;
 /// Reads done for peers.
-inline constexpr std::uint16_t peer_reads = 11;
+inline constexpr std::uint16_t peer_reads = 12;
 /// Histograms: for submit, local, network, remote and complete 32 u64 each; entry i counts 2^i to
 /// 2^(i+1) nanoseconds.
-inline constexpr std::uint16_t latency = 12;
+inline constexpr std::uint16_t latency = 13;
 }  // namespace attr::stats
 
 namespace attr::volume {
@@ -613,12 +620,13 @@ inline constexpr auto stats = std::to_array<Attribute>({
     {"read-bytes", 4, AttributeType::u64, false, nullptr, nullptr},
     {"written-bytes", 5, AttributeType::u64, false, nullptr, nullptr},
     {"remote-reads", 6, AttributeType::u64, false, nullptr, nullptr},
-    {"metadata-writes", 7, AttributeType::u64, false, nullptr, nullptr},
-    {"log-writes", 8, AttributeType::u64, false, nullptr, nullptr},
-    {"conflicts", 9, AttributeType::u64, false, nullptr, nullptr},
-    {"peer-writes", 10, AttributeType::u64, false, nullptr, nullptr},
-    {"peer-reads", 11, AttributeType::u64, false, nullptr, nullptr},
-    {"latency", 12, AttributeType::binary, false, nullptr, nullptr},
+    {"repaired", 7, AttributeType::u64, false, nullptr, nullptr},
+    {"metadata-writes", 8, AttributeType::u64, false, nullptr, nullptr},
+    {"log-writes", 9, AttributeType::u64, false, nullptr, nullptr},
+    {"conflicts", 10, AttributeType::u64, false, nullptr, nullptr},
+    {"peer-writes", 11, AttributeType::u64, false, nullptr, nullptr},
+    {"peer-reads", 12, AttributeType::u64, false, nullptr, nullptr},
+    {"latency", 13, AttributeType::binary, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 

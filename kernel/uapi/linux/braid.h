@@ -150,6 +150,11 @@ enum braid_event_kind {
 	BRAID_EVENT_KIND_VOTE = 6,
 	/* A resource is gone. */
 	BRAID_EVENT_KIND_RESOURCE = 7,
+	/*
+	 * A range that this node's disk could not read came from the peer
+	 * node-id, and was rewritten; with error it was not.
+	 */
+	BRAID_EVENT_KIND_REPAIR = 8,
 };
 
 /* The module as a whole. */
@@ -289,6 +294,11 @@ enum braid_a_stats {
 	BRAID_A_STATS_WRITTEN_BYTES,
 	/* Reads that a peer answered. */
 	BRAID_A_STATS_REMOTE_READS,
+	/*
+	 * Reads of the application that failed at the disk, and whose range was
+	 * rewritten with what a peer holds.
+	 */
+	BRAID_A_STATS_REPAIRED,
 	/* Writes of metadata. */
 	BRAID_A_STATS_METADATA_WRITES,
 	/* Writes of the activity log, part of metadata-writes. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disks of the lab's hosts, and what goes wrong with them."""
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -78,6 +79,13 @@ class DmDisk(Disk):
         count = count or self._sectors() - first
         table = self._piece(0, first) + self._error(first, count)
         self._load(table + self._piece(first + count, self._sectors() - first - count))
+
+    def unreadable(self, sectors: Iterable[int]) -> None:
+        """From now on these sectors of 512 bytes cannot be read, each until it is written again."""
+        self.machine.run(["modprobe", "dm_dust"])
+        self._load(f"0 {self._sectors()} dust {self.backing} 0 {SECTOR}\n")
+        for message in (*(f"addbadblock {sector}" for sector in sectors), "enable"):
+            self.machine.run(["dmsetup", "message", self.name, "0", *message.split()])
 
     def slow(self, delay_ms: int) -> None:
         self.machine.run(["modprobe", "dm_delay"])
