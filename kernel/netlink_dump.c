@@ -371,7 +371,8 @@ static int dump_all(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd, in
 	struct nlattr *name = compat_dump_attrs(cb)[name_type];
 	struct dump dump = { .skb = skb, .cb = cb, .cmd = cmd, .skip = cb->args[0] };
 	struct braid_resource *res;
-	bool found = !name;
+	/* Later calls go on with a dump that found it; it may be gone since. */
+	bool found = !name || cb->args[1];
 	int err = 0;
 
 	mutex_lock(&netns->lock);
@@ -392,6 +393,7 @@ static int dump_all(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd, in
 		return -ENOENT;
 	}
 	cb->args[0] = dump.index;
+	cb->args[1] = true;
 	/* What did not fit into this buffer fits into the next, which begins empty. */
 	return err && err != -EMSGSIZE ? err : skb->len;
 }

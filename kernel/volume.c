@@ -74,7 +74,7 @@ void braid_volume_put(struct braid_volume *volume)
 {
 	if (!refcount_dec_and_test(&volume->refs))
 		return;
-	braid_log_destroyed("volume", "%u", volume->minor);
+	braid_log_destroyed("volume", "%p", volume);
 	/* Also from the end of I/O, where neither this nor the resource's end may sleep. */
 	queue_work(braid_wq, &volume->free_work);
 }
@@ -230,7 +230,7 @@ int braid_volume_new(struct braid_resource *res, u32 number, u32 minor)
 	if (err)
 		goto err_insert;
 	braid_volume_limits(volume, false);
-	braid_log_created("volume", "%u", minor);
+	braid_log_created("volume", "%p", volume);
 	return 0;
 
 err_insert:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import genl
 
 NOBODY = 65534
+NAMES = [b"a\0", b"b\0"]  # of objects that are met again
 F_KNOWN = genl.F_REQUEST | genl.F_ACK | 0x8  # what generic netlink lets through, with NLM_F_ECHO
 LARGEST = 65535 - 4
 
@@ -48,7 +49,7 @@ class Sampler:
     def attributes(self, choice: list[genl.Attribute], depth: int = 0) -> list[Raw]:
         found = []
         for it in choice:
-            if self.rng.random() < 0.2:
+            if self.rng.random() < 0.1:
                 continue
             for _ in range(self.rng.randint(0, 3) if it.multi else 1):
                 found.append(Raw(it.id | (genl.NLA_NESTED if it.type == "nest" else 0),
@@ -64,6 +65,8 @@ class Sampler:
         if it.type == "nest":
             inner = self.attributes(self.spec.sets[it.nested], depth + 1) if depth < 8 else []
             return b"".join(raw.bytes() for raw in inner)
+        if it.type == "string" and rng.random() < 0.8:
+            return rng.choice(NAMES)
         size = rng.randint(it.low or 0, min(it.high or 64, 256))
         if it.type == "string":
             return bytes(rng.randint(1, 255) for _ in range(size)) + b"\0"
@@ -95,7 +98,7 @@ class Mutator(Sampler):
 
     def message(self) -> bytes:
         """One datagram: right, with wrong attributes, a wrong header, or both of them."""
-        data = self.request(self.rng.choice([0, 1, 1, 2, 3]))
+        data = self.request(self.rng.choice([0, 0, 1, 2, 3]))
         for _ in range(self.rng.choice([0, 0, 0, 1, 2])):
             data = self.use(self.of_headers, data, None)
         return data
@@ -358,9 +361,18 @@ def main() -> int:
             print(f"datagram {number}: {type(error).__name__}: {error}\n{data[:400].hex()}",
                   file=sys.stderr)
             return 1
-    print(json.dumps({"outcomes": fuzzer.outcomes, "used": mutator.used,
-                      "strangers": strangers(spec, mutator)}))
+    told = strangers(spec, mutator)
+    print(json.dumps({"outcomes": fuzzer.outcomes, "used": mutator.used, "strangers": told,
+                      "left": clear(genl.Client(spec))}))
     return 0
+
+
+def clear(client: genl.Client) -> int:
+    """Takes down what the messages have made: how many resources."""
+    resources = client.dump("resource-get")
+    for resource in resources:
+        client.request("resource-del", {"name": resource["name"], "force": True})
+    return len(resources)
 
 
 def strangers(spec: genl.Spec, mutator: Mutator) -> Counter:
