@@ -229,7 +229,8 @@ static bool good_name(const char *name)
 	if (!*name || *name == '.' || *name == '-')
 		return false;
 	for (; *name; name++)
-		if (!isalnum(*name) && !strchr("._-", *name))
+		/* isalnum() takes Latin-1 for letters. */
+		if (!isascii(*name) || (!isalnum(*name) && !strchr("._-", *name)))
 			return false;
 	return true;
 }
