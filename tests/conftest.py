@@ -16,6 +16,7 @@ LANES = {
     "uml_debug": "in User-Mode Linux with KASAN, lockdep, kmemleak and fault injection",
     "vm": "in QEMU with Debian's kernels",
 }
+RAN = {}  # lane: [passed, failed, seconds]
 
 
 def pytest_addoption(parser):
@@ -31,7 +32,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: left out without --long")
     config.braid_options = Options.draw(config.getoption("seed"))
     config.braid_logs = BUILD / "lab-logs" / time.strftime("%Y%m%d-%H%M%S")
-    config.braid_ran = {}
 
 
 def pytest_report_header(config):
@@ -76,18 +76,23 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when == "call":
         item.braid_report = report
-    if report.when == "call" or report.failed:  # a verdict can also come after a test that passed
-        lane = item.config.braid_ran.setdefault(lane_of(item), [0, 0, 0.0])
-        lane[0 if report.passed else 1] += 1
-        lane[2] += report.duration
+    report.braid_lane = lane_of(item)
     if report.failed and (it := getattr(item, "braid_lab", None)) is not None:
         report.sections.append(("lab", f"logs: {it.folder}\nrepeat with: --seed={it.seed}"))
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_runtest_logreport(report):
+    """Counts what ran; in the main process, where tests run in several (pytest -n)."""
+    if report.when == "call" or report.failed:  # a verdict can also come after a test that passed
+        lane = RAN.setdefault(report.braid_lane, [0, 0, 0.0])
+        lane[0 if report.passed else 1] += 1
+        lane[2] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("lanes")
     for lane, text in LANES.items():
-        passed, failed, seconds = config.braid_ran.get(lane, (0, 0, 0.0))
+        passed, failed, seconds = RAN.get(lane, (0, 0, 0.0))
         terminalreporter.write_line(
             f"{lane:10} {passed:3} passed {failed:3} failed {seconds:7.1f} s  {text}")
 

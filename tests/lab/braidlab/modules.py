@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Builds kernel modules for the lab's kernels, once per kernel and run; and the userland for its guests."""
+import fcntl
 import os
 import subprocess
 from functools import cache
@@ -47,7 +48,11 @@ def broken(kernel: Kernel) -> Path:
 
 
 def _run(command: list, out: Path) -> None:
-    result = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            check=False)
+    out.mkdir(parents=True, exist_ok=True)
+    # Runs of tests side by side use the same folder.
+    with open(out / ".run.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = subprocess.run(command, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, check=False)
     if result.returncode != 0:
         raise LabError(f"{out}: build failed:\n{result.stdout[-4000:]}")
