@@ -281,6 +281,19 @@ int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference)
 	return 0;
 }
 
+/* What they announced is known then. Also true once another configuration is adopted. */
+static bool members_ready(struct braid_resource *res, u64 epoch)
+{
+	const struct braid_config *config;
+	bool ready;
+
+	rcu_read_lock();
+	config = braid_config(res);
+	ready = !config || config->epoch != epoch || !missing_members(res, config);
+	rcu_read_unlock();
+	return ready;
+}
+
 static void reconcile_work(struct work_struct *work)
 {
 	struct braid_resource *res = container_of(work, struct braid_resource, reconcile_work);
@@ -292,6 +305,7 @@ static void reconcile_work(struct work_struct *work)
 	config = braid_config(res);
 	epoch = config ? config->epoch : 0;
 	rcu_read_unlock();
+	wait_event(res->wait, braid_ends(res) || members_ready(res, epoch));
 	err = braid_reconcile(res, res->reference);
 	spin_lock(&res->state_lock);
 	res->reconciling = false;
@@ -659,6 +673,8 @@ static void adopt_work(struct work_struct *work)
 	const struct braid_config *before = old ? &old->c : NULL;
 	struct braid_stamp last = res->last;
 	bool fold, deposed, again;
+	struct braid_volume *volume;
+	unsigned long number;
 	u64 instance;
 
 	mutex_lock(&res->lock);
@@ -708,8 +724,11 @@ static void adopt_work(struct work_struct *work)
 	braid_peers_announce(res);
 	braid_peers_update(res);
 	braid_service_update(res);
+	wake_up_all(&res->wait);
 	mutex_lock(&res->lock);
 	again = res->next;
+	xa_for_each(&res->volumes, number, volume)
+		braid_volume_limits(volume);
 	mutex_unlock(&res->lock);
 	if (again)
 		queue_work(res->wq, &res->adopt_work);

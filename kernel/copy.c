@@ -369,11 +369,12 @@ int braid_settle(struct braid_volume *volume, u32 node)
 	int err;
 
 	if (node != volume->res->node)
-		return braid_execute(volume, BRAID_MSG_SETTLED, 0, 0, BIT(node), 0, NULL);
+		return braid_execute(volume, BRAID_MSG_SETTLED, volume->size, 0, BIT(node), 0,
+				     NULL);
 	disk = braid_disk_get(volume);
 	if (!disk)
 		return -ENODEV;
-	err = braid_disk_settle(disk);
+	err = braid_disk_settle(disk, volume->size);
 	braid_disk_put(disk);
 	return err;
 }
@@ -404,8 +405,11 @@ static int reconcile_volume(struct braid_volume *volume, u32 reference, u32 in_s
 	struct braid_dirty *map;
 	struct braid_range range;
 	u64 at = 0;
-	int err = 0;
+	int err;
 
+	err = braid_volume_decide_size(volume, in_sync);
+	if (err)
+		return err;
 	if (others) {
 		map = braid_dirty_alone(volume->size);
 		if (!map)

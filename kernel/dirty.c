@@ -263,6 +263,15 @@ void braid_dirty_mark_all(struct braid_dirty *dirty, u32 region)
 	spin_unlock_irqrestore(&dirty->lock, irq);
 }
 
+void braid_dirty_mark_regions(struct braid_dirty *dirty, u32 first, u32 end)
+{
+	for (; first < end; first++) {
+		braid_dirty_mark_all(dirty, first);
+		if (first % BRAID_SUMMARY_REGIONS == 0)
+			cond_resched();
+	}
+}
+
 void braid_dirty_clear(struct braid_dirty *dirty, u32 region, u32 offset, u32 bytes)
 {
 	struct braid_leaf *leaf;
@@ -361,10 +370,13 @@ int braid_dirty_load(struct braid_dirty *dirty)
 	__free_page(page);
 	if (err)
 		return err;
+	for (i = dirty->regions; i < dirty->sectors * BRAID_SUMMARY_REGIONS; i++)
+		set_state(dirty, i, BRAID_REGION_CLEAN);
 	bitmap_zero(dirty->changed, dirty->sectors);
-	dirty->dirty_bytes = 0;
-	for (i = 0; i < dirty->regions; i++)
-		dirty->dirty_bytes += weight(dirty, i);
+	/* A state that is not CLEAN has one bit; leaves are not in memory, and count as whole. */
+	dirty->dirty_bytes = (u64)bitmap_weight((unsigned long *)dirty->states,
+						dirty->sectors * BRAID_SUMMARY_REGIONS * 2) <<
+			     BRAID_REGION_SHIFT;
 	return 0;
 }
 

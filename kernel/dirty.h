@@ -77,6 +77,8 @@ int braid_dirty_persist_all(struct braid_disk *disk);
 bool braid_dirty_mark(struct braid_disk *disk, u32 mask, u32 region, u32 offset, u32 bytes);
 void braid_dirty_mark_bits(struct braid_dirty *dirty, u32 region, const struct braid_bits *bits);
 void braid_dirty_mark_all(struct braid_dirty *dirty, u32 region);
+/* All of the regions from @first to before @end. May sleep. */
+void braid_dirty_mark_regions(struct braid_dirty *dirty, u32 first, u32 end);
 void braid_dirty_clear(struct braid_dirty *dirty, u32 region, u32 offset, u32 bytes);
 /*
  * The lowest region from @from on that is not clean: its state, and for LEAF its bits. May sleep

@@ -184,7 +184,7 @@ static struct braid_dirty *map_of(struct braid_disk *disk, u32 node)
 static int replay_log(struct braid_disk *disk)
 {
 	const struct braid_stamp none = {};
-	u32 block, slot, node, i;
+	u32 block, slot, node;
 	bool all;
 	int err;
 
@@ -204,8 +204,8 @@ static int replay_log(struct braid_disk *disk)
 
 		if (!dirty)
 			continue;
-		for (i = 0; all && i < dirty->regions; i++)
-			braid_dirty_mark_all(dirty, i);
+		if (all)
+			braid_dirty_mark_regions(dirty, 0, dirty->regions);
 		for (block = 0; !all && block < disk->sb.log_blocks; block++)
 			for (slot = 0; slot < BRAID_LOG_SLOTS; slot++)
 				if (disk->log.regions[block][slot] != BRAID_LOG_FREE)
@@ -340,13 +340,16 @@ static int disk_publish(struct braid_disk *disk, const char **cause)
 	if (adopted && disk->sb.config.epoch &&
 	    memcmp(adopted->c.lineage, disk->sb.config.lineage, 16))
 		return -EKEYREJECTED;
+	*cause = "the disk is smaller than the volume";
+	if (disk->sb.data_bytes < braid_volume_known_size(volume))
+		return -ENOSPC;
 	if (!adopted)
 		braid_config_restore(res, &disk->sb);
 	if (!bd_link_disk_holder(disk->data, volume->gendisk))
 		disk->linked = true;
 	braid_regions_reset_log(volume);
 	rcu_assign_pointer(volume->disk, disk);
-	braid_volume_limits(volume, false);
+	braid_volume_limits(volume);
 	new_instance(res);
 	*cause = disk->sb.flags & BRAID_SB_SUSPECT ? "attached, after an unclean stop" : "attached";
 	return 0;
@@ -414,15 +417,18 @@ int braid_disk_set_inconsistent(struct braid_disk *disk)
 	return err;
 }
 
-int braid_disk_settle(struct braid_disk *disk)
+int braid_disk_settle(struct braid_disk *disk, u64 size)
 {
 	int err = 0;
 
+	if (size > disk->sb.data_bytes)
+		return -ENOSPC;
 	mutex_lock(&disk->meta_lock);
-	if (map_of(disk, disk->volume->res->node) ||
+	if (map_of(disk, disk->volume->res->node) || (size && size != disk->sb.volume_bytes) ||
 	    disk->sb.flags & (BRAID_SB_SUSPECT | BRAID_SB_INCONSISTENT)) {
 		braid_dirty_drop(disk, disk->volume->res->node);
 		disk->sb.flags &= ~(BRAID_SB_SUSPECT | BRAID_SB_INCONSISTENT);
+		disk->sb.volume_bytes = size ?: disk->sb.volume_bytes;
 		err = braid_meta_write_super(disk);
 	}
 	mutex_unlock(&disk->meta_lock);

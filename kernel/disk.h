@@ -100,10 +100,10 @@ void braid_disk_unlink(struct braid_volume *volume);
 void braid_disk_detach_now(struct braid_volume *volume, bool clean);
 
 /*
- * The replica is equal to the others: what it had marked for itself is void, and it is not suspect.
- * Process context.
+ * The replica is equal to the others, within the volume's @size, 0 to leave it: what it had marked
+ * for itself is void, and it is not suspect. Process context.
  */
-int braid_disk_settle(struct braid_disk *disk);
+int braid_disk_settle(struct braid_disk *disk, u64 size);
 /* Some of it is newer than the rest, until it is settled (P6). Process context. */
 int braid_disk_set_inconsistent(struct braid_disk *disk);
 

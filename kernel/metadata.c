@@ -127,7 +127,9 @@ int braid_meta_vote_load(struct braid_disk *disk)
 		u64 sequence;
 
 		err = vote_io(disk, copy, record, REQ_OP_READ);
-		if (err || braid_vote_decode(record, &sequence, &value, &length) != BRAID_ONDISK_OK ||
+		if (err)
+			break;
+		if (braid_vote_decode(record, &sequence, &value, &length) != BRAID_ONDISK_OK ||
 		    (old && sequence <= old->sequence))
 			continue;
 		vote = vote_new(sequence, value, length);

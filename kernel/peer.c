@@ -105,8 +105,10 @@ void braid_peer_update(struct braid_peer *peer)
 		list_splice_init(&peer->queue, &peer->parked);
 	}
 	spin_unlock(&peer->lock);
-	if (ready)
+	if (ready) {
 		braid_peer_pump_later(peer);
+		wake_up_all(&res->wait);	/* before it serves, the writer waits for members */
+	}
 	braid_service_update(res);
 }
 
@@ -166,6 +168,10 @@ static void describe_volume(struct braid_volume *volume, struct braid_volume_sta
 	struct braid_disk *disk = braid_disk_get(volume);
 
 	memset(state, 0, sizeof(*state));
+	if (braid_is_serving(volume->res))
+		state->volume_bytes = volume->size;
+	else if (disk)
+		state->volume_bytes = READ_ONCE(disk->sb.volume_bytes);
 	if (!disk) {
 		*diskful = false;
 		return;
@@ -308,7 +314,7 @@ void braid_peer_message_volume(struct braid_peer *peer, u32 number,
 		       memcmp(&volume->remote[peer->node].state, state, sizeof(*state)))) {
 		volume->remote[peer->node].state = *state;
 		volume->remote[peer->node].known = true;
-		braid_volume_limits(volume, false);
+		braid_volume_limits(volume);
 	}
 	mutex_unlock(&res->lock);
 }

@@ -285,8 +285,12 @@ static void settled_work(struct work_struct *work)
 {
 	struct peer_io *io = container_of(work, struct peer_io, work);
 	struct braid_resource *res = io->volume->res;
-	int err = braid_disk_settle(io->disk);
+	int err = braid_disk_settle(io->disk, io->data.offset);
 
+	if (err == -ENOSPC) {
+		answer(io, BRAID_STATUS_RANGE);
+		return;
+	}
 	if (err)
 		braid_disk_fail(io->disk, "metadata cannot be written");
 	answer(io, err ? BRAID_STATUS_IO : BRAID_STATUS_OK);

@@ -248,7 +248,6 @@ static struct braid_dirty *work_map(struct braid_sync *sync, struct braid_volume
 static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bool own_disk,
 			bool full, struct braid_dirty *map)
 {
-	u32 i;
 	int err, source;
 
 	if (!full && !own_disk) {
@@ -260,8 +259,7 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 		full = err;
 	}
 	if (full)
-		for (i = 0; i < map->regions; i++)
-			braid_dirty_mark_all(map, i);
+		braid_dirty_mark_regions(map, 0, map->regions);
 	if (sync->node == volume->res->node)
 		return braid_own_marks(volume, map);
 	return braid_fetch_marks(volume, sync->node, BRAID_MSG_MARKS, 0, map);
@@ -448,6 +446,18 @@ static u64 instance_of(struct braid_resource *res, u32 node)
 	return instance;
 }
 
+static bool lacks_room(struct braid_resource *res, u32 node)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+	u64 stored;
+
+	xa_for_each(&res->volumes, number, volume)
+		if (braid_replica_bytes(volume, node, &stored) < volume->size)
+			return true;
+	return false;
+}
+
 static int may_start(struct braid_resource *res, u32 node)
 {
 	const struct braid_config *config;
@@ -479,6 +489,8 @@ int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rat
 	err = may_start(res, node);
 	if (err)
 		return err;
+	if (lacks_room(res, node))
+		return -ENOSPC;
 	if (!sync) {
 		sync = kzalloc(sizeof(*sync), GFP_KERNEL);
 		if (!sync)

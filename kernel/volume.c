@@ -121,20 +121,116 @@ static void stack(struct queue_limits *limits, const struct braid_volume_state *
 					  clamp(state->discard_granularity, 512u, 1u << 30));
 }
 
-static u64 smallest(u64 a, u64 b)
+static struct braid_disk *disk_of(struct braid_volume *volume)
 {
-	return a ? min(a, b) : b;
+	return rcu_dereference_protected(volume->disk, lockdep_is_held(&volume->res->lock));
 }
 
-void braid_volume_limits(struct braid_volume *volume, bool grow)
+static const struct braid_config *config_of(struct braid_resource *res)
+{
+	const struct braid_adopted *adopted;
+
+	adopted = rcu_dereference_protected(res->config, lockdep_is_held(&res->lock));
+	return adopted ? &adopted->c : NULL;
+}
+
+u64 braid_replica_bytes(struct braid_volume *volume, u32 node, u64 *stored)
+{
+	const struct braid_volume_state *state = &volume->remote[node].state;
+	struct braid_disk *disk = disk_of(volume);
+
+	*stored = 0;
+	if (node == volume->res->node) {
+		if (!disk)
+			return 0;
+		*stored = READ_ONCE(disk->sb.volume_bytes);
+		return disk->sb.data_bytes;
+	}
+	if (!volume->remote[node].known || !(state->flags & BRAID_VOLUME_ATTACHED))
+		return 0;
+	*stored = state->volume_bytes;
+	return state->size;
+}
+
+u64 braid_volume_known_size(struct braid_volume *volume)
+{
+	const struct braid_config *config = config_of(volume->res);
+	u64 most = 0;
+	u32 node;
+
+	if (braid_is_serving(volume->res))
+		return volume->size;
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		const struct braid_remote *remote = &volume->remote[node];
+
+		if (!remote->known || !remote->state.volume_bytes)
+			continue;
+		if (config && config->writer == node)
+			return remote->state.volume_bytes;
+		if (!config || config->in_sync >> node & 1)
+			most = max(most, remote->state.volume_bytes);
+	}
+	return most;
+}
+
+static u64 present_size(struct braid_volume *volume)
+{
+	u64 known = braid_volume_known_size(volume), least = 0, bytes, stored;
+	u32 node;
+
+	if (known)
+		return known;
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		bytes = braid_replica_bytes(volume, node, &stored);
+		if (node == volume->res->node && stored)
+			return stored;
+		if (bytes && (!least || bytes < least))
+			least = bytes;
+	}
+	return least;
+}
+
+int braid_volume_decide_size(struct braid_volume *volume, u32 in_sync)
+{
+	struct braid_resource *res = volume->res;
+	u64 least = U64_MAX, agreed = U64_MAX, bytes, stored;
+	u32 node;
+	int err = 0;
+
+	mutex_lock(&res->lock);
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		bytes = in_sync >> node & 1 ? braid_replica_bytes(volume, node, &stored) : 0;
+		if (!bytes)
+			continue;
+		least = min(least, bytes);
+		if (stored)
+			agreed = min(agreed, stored);
+	}
+	if (least == U64_MAX)
+		err = -ENODATA;
+	else if (agreed == U64_MAX)
+		agreed = least;
+	else if (least < agreed)
+		err = -ENOSPC;
+	if (!err) {
+		volume->size = agreed;
+		braid_volume_limits(volume);
+	}
+	mutex_unlock(&res->lock);
+	if (err == -ENOSPC)
+		braid_warn(res, "volume %u: a disk in sync has room for %llu of its %llu bytes\n",
+			   volume->number, least, agreed);
+	return err;
+}
+
+void braid_volume_limits(struct braid_volume *volume)
 {
 	struct queue_limits limits = { .physical_block_size = 512, .discard_granularity = 4096 };
 	struct braid_disk *disk;
-	u64 size = 0;
 	u32 node;
 
 	lockdep_assert_held(&volume->res->lock);
-	disk = rcu_dereference_protected(volume->disk, lockdep_is_held(&volume->res->lock));
+	disk = disk_of(volume);
 	if (disk) {
 		struct braid_volume_state own = {
 			.physical_block_size = bdev_physical_block_size(disk->data),
@@ -142,7 +238,6 @@ void braid_volume_limits(struct braid_volume *volume, bool grow)
 		};
 
 		stack(&limits, &own);
-		size = disk->sb.data_bytes;
 		volume->block_size = disk->sb.block_size;
 	}
 	for (node = 0; node < BRAID_MAX_NODES; node++) {
@@ -151,14 +246,11 @@ void braid_volume_limits(struct braid_volume *volume, bool grow)
 		if (!remote->known || !(remote->state.flags & BRAID_VOLUME_ATTACHED))
 			continue;
 		stack(&limits, &remote->state);
-		size = smallest(size, remote->state.size);
 		if (!volume->block_size)
 			volume->block_size = remote->state.block_size;
 	}
-	/* What holds data does not shrink. */
-	if (size && (!volume->size || grow ||
-		     (size < volume->size && !braid_is_writer(volume->res))))
-		volume->size = size;
+	if (!braid_is_writer(volume->res))
+		volume->size = present_size(volume) ?: volume->size;
 	limits.logical_block_size = volume->block_size ?: 512;
 	limits.physical_block_size = roundup_pow_of_two(max(limits.physical_block_size,
 							    limits.logical_block_size));
@@ -229,7 +321,7 @@ int braid_volume_new(struct braid_resource *res, u32 number, u32 minor)
 	err = add_disk(gendisk);
 	if (err)
 		goto err_insert;
-	braid_volume_limits(volume, false);
+	braid_volume_limits(volume);
 	braid_log_created("volume", "%p", volume);
 	return 0;
 

@@ -25,7 +25,8 @@ struct braid_remote {
  * @number: within the resource
  * @minor: of the device
  * @gendisk: the device
- * @size: in bytes; under the resource's lock, 0 until a disk or a peer told
+ * @size: in bytes; under the resource's lock, 0 until a disk or a peer told. While this node is
+ *	the writer it never shrinks
  * @block_size: logical, in bytes
  * @disk: attached, or NULL; changes under the resource's lock, read under RCU, kept by its own
  *	references
@@ -91,8 +92,23 @@ void braid_volume_del(struct braid_volume *volume);
 void braid_volume_remove(struct braid_volume *volume);
 /* The first volume with a number from @number on, with a reference; NULL at the end. */
 struct braid_volume *braid_volume_next(struct braid_resource *res, unsigned long *number);
-/* Recomputes size and limits from all replicas. Under the resource's lock. */
-void braid_volume_limits(struct braid_volume *volume, bool grow);
+/*
+ * Recomputes the limits from all replicas, and the size unless this node is the writer: then
+ * only reconciliation and growing change it. Under the resource's lock.
+ */
+void braid_volume_limits(struct braid_volume *volume);
+/* What others say, or this node as the writer, that the size is; 0 if nobody. As above. */
+u64 braid_volume_known_size(struct braid_volume *volume);
+/*
+ * The writer, before it serves: the size that all members of @in_sync agree on, or, the first
+ * time, the largest that all have room for. -ENOSPC if one has not. Process context.
+ */
+int braid_volume_decide_size(struct braid_volume *volume, u32 in_sync);
+/*
+ * What a node's disk has room for, 0 without one; and what it says that the volume's size is, 0 if
+ * it does not know. As above.
+ */
+u64 braid_replica_bytes(struct braid_volume *volume, u32 node, u64 *stored);
 struct braid_volume *braid_volume_find(struct braid_resource *res, u32 number);
 int braid_volume_init(void);
 void braid_volume_exit(void);

@@ -208,6 +208,11 @@ enum braid_message_result braid_state_decode(struct braid_state *state, const u8
 	return BRAID_MESSAGE_OK;
 }
 
+static bool size_ok(u64 bytes)
+{
+	return bytes % BRAID_BLOCK_SIZE == 0 && bytes <= BRAID_DATA_BYTES_MAX;
+}
+
 void braid_volume_encode(const struct braid_volume_state *volume, u8 *to)
 {
 	memset(to, 0, BRAID_VOLUME_BYTES);
@@ -216,6 +221,7 @@ void braid_volume_encode(const struct braid_volume_state *volume, u8 *to)
 	braid_put_le32(to + 12, volume->flags);
 	braid_put_le32(to + 16, volume->discard_granularity);
 	braid_put_le32(to + 20, volume->physical_block_size);
+	braid_put_le64(to + 24, volume->volume_bytes);
 }
 
 enum braid_message_result braid_volume_decode(struct braid_volume_state *volume, const u8 *from)
@@ -225,9 +231,10 @@ enum braid_message_result braid_volume_decode(struct braid_volume_state *volume,
 	volume->flags = braid_get_le32(from + 12);
 	volume->discard_granularity = braid_get_le32(from + 16);
 	volume->physical_block_size = braid_get_le32(from + 20);
-	if (volume->flags & ~BRAID_VOLUME_FLAGS || !zero(from + 24, 8))
+	volume->volume_bytes = braid_get_le64(from + 24);
+	if (volume->flags & ~BRAID_VOLUME_FLAGS)
 		return BRAID_MESSAGE_FLAGS;
-	if (volume->size % BRAID_BLOCK_SIZE || volume->size > BRAID_DATA_BYTES_MAX)
+	if (!size_ok(volume->size) || !size_ok(volume->volume_bytes))
 		return BRAID_MESSAGE_FIELD;
 	if (volume->flags & BRAID_VOLUME_ATTACHED &&
 	    volume->block_size != 512 && volume->block_size != 4096)
@@ -311,6 +318,8 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 		fallthrough;
 	case BRAID_MSG_MARKS:
 		return data->offset <= REGIONS_MAX ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
+	case BRAID_MSG_SETTLED:
+		return size_ok(data->offset) ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FIELD;
 	default:
 		return BRAID_MESSAGE_OK;
 	}

@@ -75,7 +75,8 @@
  * @BRAID_MSG_CSUM: hash a range; the reply has the hashes
  * @BRAID_MSG_MARKS: what may differ in the receiver's replica, from a region on
  * @BRAID_MSG_DIRTY: what a third member lacks, as the receiver's map says
- * @BRAID_MSG_SETTLED: the writer has made the replica equal: its marks are void
+ * @BRAID_MSG_SETTLED: the writer has made the replica equal, within the volume's size: its marks
+ *	are void, and it stores the size
  */
 enum braid_message_type {
 	BRAID_MSG_HELLO = 1,
@@ -194,7 +195,8 @@ struct braid_state {
  * VOLUME, 32 bytes: 0 8 size in bytes, a multiple of 4096, at most 2^50; 8 4 logical block size,
  * 512 or 4096 if a disk is attached; 12 4 flags (1: a disk is attached, 2: it has a volatile cache,
  * 4: it discards; others are zero); 16 4 discard granularity; 20 4 physical block size; 24 8
- * reserved. One for each volume, before STATE.
+ * volume_bytes: what the sender knows as the volume's size, as size; 0 if that was not decided yet.
+ * One for each volume, before STATE.
  */
 #define BRAID_VOLUME_BYTES	32
 #define BRAID_VOLUME_ATTACHED	1u
@@ -207,6 +209,7 @@ struct braid_volume_state {
 	u32 flags;
 	u32 discard_granularity;
 	u32 physical_block_size;
+	u64 volume_bytes;
 };
 
 /*
@@ -231,7 +234,8 @@ struct braid_ping {
  *	16	8	generation of the WRITE or ZEROES, below 2^63
  *	24	8	stable: all writes up to this generation are durable on all in sync;
  *			below the generation of a WRITE or ZEROES, and below 2^63
- *	32	8	offset in bytes; of MARKS and DIRTY the first region: 0 to 2^28
+ *	32	8	offset in bytes; of MARKS and DIRTY the first region: 0 to 2^28; of
+ *			SETTLED the volume's size: a multiple of 4096, at most 2^50
  *	40	4	bytes; of DIRTY the node id that is asked about: 0 to 31
  *	44	12	reserved
  * WRITE: bytes of payload follow. The range of WRITE, ZEROES, READ and CSUM starts and ends on 512

@@ -24,7 +24,8 @@
 #define AT_VOTER		104
 #define AT_INSTANCE		112
 #define AT_LAST			120
-#define AT_RESERVED_1		144
+#define AT_VOLUME_BYTES		144
+#define AT_RESERVED_1		152
 #define AT_CONFIG		256
 #define AT_RESERVED_2		560
 #define AT_SLOTS		1024
@@ -273,6 +274,8 @@ static bool is_offset(u64 offset)
 static bool is_bounded(const struct braid_superblock *sb)
 {
 	if (!valid_data_bytes(sb->data_bytes))
+		return false;
+	if (sb->volume_bytes > sb->data_bytes || !is_aligned(sb->volume_bytes))
 		return false;
 	if (!sb->log_blocks || sb->log_blocks > BRAID_LOG_BLOCKS_MAX)
 		return false;
@@ -561,6 +564,7 @@ void braid_superblock_encode(const struct braid_superblock *sb, u8 block[BRAID_B
 	braid_put_le64(block + AT_VOTER, sb->voter);
 	braid_put_le64(block + AT_INSTANCE, sb->instance);
 	put_stamp(block + AT_LAST, &sb->last);
+	braid_put_le64(block + AT_VOLUME_BYTES, sb->volume_bytes);
 	put_config(block + AT_CONFIG, &sb->config);
 	for (i = 0; i < BRAID_MAX_SLOTS; i++)
 		put_slot(block + AT_SLOTS + i * SLOT_BYTES,
@@ -601,6 +605,7 @@ enum braid_ondisk_result braid_superblock_decode(struct braid_superblock *sb,
 	sb->voter = braid_get_le64(block + AT_VOTER);
 	sb->instance = braid_get_le64(block + AT_INSTANCE);
 	get_stamp(&sb->last, block + AT_LAST);
+	sb->volume_bytes = braid_get_le64(block + AT_VOLUME_BYTES);
 	get_config(&sb->config, block + AT_CONFIG);
 	if (!valid_reserved(block) || sb->node >= BRAID_MAX_NODES ||
 	    sb->flags & ~BRAID_SB_INTERNAL_FLAGS ||

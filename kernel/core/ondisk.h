@@ -67,7 +67,8 @@
  *	120	8	last: epoch
  *	128	8	last: id
  *	136	8	last: instance
- *	144	112	reserved
+ *	144	8	volume_bytes: at most data_bytes, a multiple of 4096
+ *	152	104	reserved
  *	256	16	config: lineage
  *	272	8	config: epoch
  *	280	8	config: id
@@ -253,6 +254,8 @@ struct braid_slot {
  * @voter: id of this replica as a voter (V1); 0 is "not enrolled"
  * @instance: of the last attach
  * @last: the last configuration in which this replica was in sync
+ * @volume_bytes: size of the volume, of which this replica may be larger; 0 until it was first
+ *	served. All replicas in sync say so before a device has that size
  * @config: the configuration adopted last
  * @slots: the dirty maps
  */
@@ -273,6 +276,7 @@ struct braid_superblock {
 	u64 voter;
 	u64 instance;
 	struct braid_stamp last;
+	u64 volume_bytes;
 	struct braid_config config;
 	struct braid_slot slots[BRAID_MAX_SLOTS];
 };

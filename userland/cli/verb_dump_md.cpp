@@ -81,6 +81,7 @@ Json superblock(const braid_superblock& sb) {
             {"flags", flags(sb.flags)},
             {"block-size", sb.block_size},
             {"data-bytes", sb.data_bytes},
+            {"volume-bytes", sb.volume_bytes},
             {"votes-offset", sb.votes_offset},
             {"log-offset", sb.log_offset},
             {"log-blocks", sb.log_blocks},

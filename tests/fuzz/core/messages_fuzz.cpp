@@ -127,6 +127,9 @@ void check_data(const braid_header& header, const Bytes& bytes) {
         case BRAID_MSG_MARKS:
             demand(data.offset <= regions);
             break;
+        case BRAID_MSG_SETTLED:
+            demand(data.offset % 4096 == 0 && data.offset <= regions * region_bytes);
+            break;
         default:
             break;
     }

@@ -241,7 +241,8 @@ class BraidResource:
     def __init__(self, cluster: Cluster, name: str = "r0", *, diskless: Iterable[str] = (),
                  volumes: int = 1, size: int = 16 << 20, block_size: int = 512, meta: str = "internal",
                  streams: int = 2, checksums: bool = True, lease_ms: int = 500, timeout_ms: int = 2000,
-                 request_ms: int = 30000, policy: str = "suspend", rng=None, load: Callable[[Machine], object] = lambda _: None,
+                 request_ms: int = 30000, policy: str = "suspend", meta_bytes: int = META_BYTES,
+                 max_peers: int = 7, rng=None, load: Callable[[Machine], object] = lambda _: None,
                  disk: dict | None = None):
         self.cluster, self.name, self.volumes, self.size = cluster, name, volumes, size
         self.block_size, self.meta, self.streams = block_size, meta, streams
@@ -249,7 +250,7 @@ class BraidResource:
         self.slow = min(cluster.hosts[0].machine.variant.speed, 3)
         self.lease_ms, self.timeout_ms = int(lease_ms * self.slow), int(timeout_ms * self.slow)
         self.request_ms = int(request_ms * self.slow)
-        self.policy, self.disk = policy, disk or {}
+        self.policy, self.disk, self.meta_bytes, self.max_peers = policy, disk or {}, meta_bytes, max_peers
         self.nodes = [Node(self, host, number, host.name not in diskless)
                       for number, host in enumerate(cluster.hosts)]
         self.away: set[Node] = set()
@@ -303,7 +304,8 @@ class BraidResource:
         for volume, (disk, meta) in enumerate(zip(node.disks, node.meta_disks)):
             node.host.run([node.host.machine.inside(modules.braidadm()), "create-md", "--device", disk.path,
                            *(["--meta-device", meta.path] if meta else []), "--node", str(node.id),
-                           "--volume", str(volume), "--block-size", str(self.block_size)])
+                           "--volume", str(volume), "--block-size", str(self.block_size),
+                           "--max-peers", str(self.max_peers)])
 
     def bring_up(self, node: Node) -> None:
         """Makes the resource on a node and attaches its disks; connects nothing."""
@@ -558,7 +560,8 @@ class BraidResource:
             node.minors.append(next(numbers))
             if node.diskful:
                 node.disks.append(node.host.give_disk(self.size, block_size=self.block_size, **self.disk))
-                node.meta_disks.append(node.host.give_disk(META_BYTES, **self.disk)
+                solid = {**self.disk, "hollow": False}
+                node.meta_disks.append(node.host.give_disk(self.meta_bytes, **solid)
                                        if self.meta == "external" else None)
 
     def describe(self) -> str:

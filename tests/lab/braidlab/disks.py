@@ -47,16 +47,22 @@ class DmDisk(Disk):
     cache=True makes it a disk with a volatile write cache, to those who ask; it loses nothing.
     record=True makes it one that does: a log of all writes and flushes is kept in another RAM disk, and
     lose_unflushed() takes back what no flush had covered when the power went.
+    hollow=True makes it one of any size that keeps nothing and reads as zeroes.
     """
 
-    RAM_DISKS, RAM_DISK_BYTES = 16, 4 << 30
+    RAM_DISKS, RAM_DISK_BYTES = 16, 6 << 30
     LOG_BYTES = 512 << 20
 
     def __init__(self, host: "NamespaceHost", name: str, size: int, *, block_size: int = 512,
-                 cache: bool = False, record: bool = False):
+                 cache: bool = False, record: bool = False, hollow: bool = False):
         self.host, self.machine, self.size = host, host.machine, size
         self.name = f"{host.name}-{name}"
         self.path = f"/dev/mapper/{self.name}"
+        self.hollow, self.log_number = hollow, None
+        if hollow:
+            self.machine.run(["modprobe", "dm-zero"])
+            self._load(self._linear(), new=True)
+            return
         if size > self.RAM_DISK_BYTES or size % 4096:
             raise LabError(f"{self.name}: {size} bytes: at most {self.RAM_DISK_BYTES}, "
                            "in multiples of 4096")
@@ -109,6 +115,8 @@ class DmDisk(Disk):
 
     def remove(self) -> None:
         self.machine.run(["dmsetup", "remove", "--retry", self.name])
+        if self.hollow:
+            return
         if self.backing.startswith("/dev/loop"):
             self.machine.run(["losetup", "--detach", self.backing])
         self.machine.run(["blockdev", "--flushbufs", f"/dev/ram{self.number}"])
@@ -143,7 +151,9 @@ class DmDisk(Disk):
         return self._piece(0, self._sectors())
 
     def _piece(self, first: int, count: int) -> str:
-        return f"{first} {count} linear {self.backing} {first}\n" if count > 0 else ""
+        if count <= 0:
+            return ""
+        return f"{first} {count} zero\n" if self.hollow else f"{first} {count} linear {self.backing} {first}\n"
 
     @staticmethod
     def _error(first: int, count: int) -> str:

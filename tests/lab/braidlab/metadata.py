@@ -101,6 +101,7 @@ class Superblock:
     voter: int
     instance: int
     last: Stamp
+    volume_bytes: int
     config: Config
     slots: dict  # number of the slot: (node, Stamp)
 
@@ -154,14 +155,16 @@ def decode_superblock(block: bytes) -> Superblock:
     data_bytes, votes, log = unpack_from("<QQQ", block, 56)
     log_blocks, max_slots, slots, slot_bytes = unpack_from("<IIQQ", block, 80)
     voter, instance, *last = unpack_from("<QQQQQ", block, 104)
-    for start, end in (144, 256), (560, 1024), (2016, 4096):
+    (size,) = unpack_from("<Q", block, 144)
+    for start, end in (152, 256), (560, 1024), (2016, 4096):
         _zero(block, start, end)
     need(node < 32 and flags < 32 and block_size in (512, 4096), "node, flags or block_size")
     need(0 < data_bytes <= 1 << 50 and data_bytes % BLOCK == 0, f"data_bytes {data_bytes}")
+    need(size <= data_bytes and size % BLOCK == 0, f"volume_bytes {size}")
     need(1 <= log_blocks <= 16 and max_slots <= 31, "log_blocks or max_slots")
     names = frozenset(name for bit, name in FLAGS.items() if flags & bit)
     sb = Superblock(sequence, block[24:40], volume, node, names, block_size, data_bytes, votes, log,
-                    log_blocks, max_slots, slots, slot_bytes, voter, instance, Stamp(*last),
+                    log_blocks, max_slots, slots, slot_bytes, voter, instance, Stamp(*last), size,
                     _config(block), _slots(block, max_slots))
     least = sb.leaves_offset + -(-sb.regions // 30) * BLOCK
     need(least <= slot_bytes <= 1 << 50 and slot_bytes % BLOCK == 0, f"slot_bytes {slot_bytes}")

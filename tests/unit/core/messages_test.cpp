@@ -502,6 +502,7 @@ braid_volume_state volume() {
     volume.flags = BRAID_VOLUME_ATTACHED | BRAID_VOLUME_DISCARDS;
     volume.discard_granularity = 0x21222324;
     volume.physical_block_size = 0x31323334;
+    volume.volume_bytes = 0x0000010203044000;
     return volume;
 }
 
@@ -516,7 +517,8 @@ braid_message_result decoded_volume(const Bytes& bytes) {
 
 TEST(MessageVolume, BytesAreThoseOfTheDocument) {
     const Bytes bytes =
-        hex("00 10 05 04 03 02 01 00 00 02 00 00 05 00 00 00 24 23 22 21 34 33 32 31 .8");
+        hex("00 10 05 04 03 02 01 00 00 02 00 00 05 00 00 00 24 23 22 21 34 33 32 31 "
+            "00 40 04 03 02 01 00 00");
     ASSERT_EQ(bytes.size(), 32U);
     EXPECT_EQ(encoded(volume()), bytes);
     braid_volume_state back{};
@@ -526,10 +528,7 @@ TEST(MessageVolume, BytesAreThoseOfTheDocument) {
     EXPECT_EQ(back.flags, 5U);
     EXPECT_EQ(back.discard_granularity, 0x21222324U);
     EXPECT_EQ(back.physical_block_size, 0x31323334U);
-}
-
-TEST(MessageVolume, ReservedBytesAreZero) {
-    expect_reserved(encoded(volume()), 24, 32, decoded_volume);
+    EXPECT_EQ(back.volume_bytes, 0x0000010203044000U);
 }
 
 TEST(MessageVolume, UnknownFlagsAreRefused) {
@@ -549,9 +548,12 @@ TEST(MessageVolume, SizeIsOfBlocksAndAtMostAPebibyte) {
                                        {4096 + 512, BRAID_MESSAGE_FIELD},
                                        {pib + 4096, BRAID_MESSAGE_FIELD},
                                        {1ULL << 63, BRAID_MESSAGE_FIELD}}) {
-        auto it = volume();
-        it.size = size;
-        EXPECT_EQ(decoded_volume(encoded(it)), result) << size;
+        for (u64 braid_volume_state::*const field :
+             {&braid_volume_state::size, &braid_volume_state::volume_bytes}) {
+            auto it = volume();
+            it.*field = size;
+            EXPECT_EQ(decoded_volume(encoded(it)), result) << size;
+        }
     }
 }
 
@@ -649,6 +651,8 @@ braid_data sample(u8 type) {
         it.offset = 0x0abcdef;
         it.bytes = 31;
     }
+    if (type == BRAID_MSG_SETTLED)
+        it.offset = 0x0abcdef000;
     return it;
 }
 
@@ -828,11 +832,22 @@ TEST(MessageData, DirtyIsAboutANode) {
 
 /// A FLUSH may say which write it goes before; of the others they mean nothing.
 TEST(MessageData, OffsetAndBytesOfOthersMeanNothing) {
-    for (const u8 type : {BRAID_MSG_STABLE, BRAID_MSG_FLUSH, BRAID_MSG_SETTLED}) {
+    for (const u8 type : {BRAID_MSG_STABLE, BRAID_MSG_FLUSH}) {
         auto it = data();
         it.offset = UINT64_MAX;
         it.bytes = UINT32_MAX;
         EXPECT_EQ(decoded_data(it, type), BRAID_MESSAGE_OK) << braid_message_name(type);
+    }
+}
+
+TEST(MessageData, SettledCarriesASize) {
+    for (const auto& [size, result] : {std::pair<u64, braid_message_result>{0, BRAID_MESSAGE_OK},
+                                       {pib, BRAID_MESSAGE_OK},
+                                       {512, BRAID_MESSAGE_FIELD},
+                                       {pib + 4096, BRAID_MESSAGE_FIELD}}) {
+        auto it = data();
+        it.offset = size;
+        EXPECT_EQ(decoded_data(it, BRAID_MSG_SETTLED), result) << size;
     }
 }
 

@@ -74,6 +74,7 @@ braid_superblock random_superblock(bool external) {
     sb.voter = rng();
     sb.instance = rng();
     sb.last = {rng(), rng(), rng()};
+    sb.volume_bytes = below(2) << BRAID_BLOCK_SHIFT;
     for (u8& byte : sb.config.lineage)
         byte = static_cast<u8>(rng());
     sb.config.epoch = rng();
@@ -100,8 +101,9 @@ void print_superblock(const braid_superblock& sb) {
     std::printf("\"block_size\": %u, \"data_bytes\": %s, \"max_slots\": %u, \"voter\": %s, ",
                 sb.block_size, number(sb.data_bytes).c_str(), sb.max_slots,
                 number(sb.voter).c_str());
-    std::printf("\"instance\": %s, \"last\": %s, \"slots\": {", number(sb.instance).c_str(),
-                stamp(sb.last).c_str());
+    std::printf("\"instance\": %s, \"last\": %s, \"volume_bytes\": %s, \"slots\": {",
+                number(sb.instance).c_str(), stamp(sb.last).c_str(),
+                number(sb.volume_bytes).c_str());
     const char* comma = "";
     for (u32 i = 0; i < sb.max_slots; i++) {
         if (sb.slots[i].node == BRAID_NO_NODE)

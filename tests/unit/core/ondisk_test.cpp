@@ -61,6 +61,7 @@ braid_superblock sample(bool external = false) {
     sb.voter = filler(2);
     sb.instance = filler(3);
     sb.last = {filler(4), filler(5), filler(6)};
+    sb.volume_bytes = 0x8403000;
     for (std::size_t i = 0; i < sizeof(sb.config.lineage); i++)
         sb.config.lineage[i] = static_cast<u8>(0x30 + i);
     sb.config.epoch = filler(7);
@@ -111,6 +112,7 @@ void expect_same(const braid_superblock& a, const braid_superblock& b) {
     EXPECT_EQ(a.voter, b.voter);
     EXPECT_EQ(a.instance, b.instance);
     EXPECT_TRUE(same(a.last, b.last));
+    EXPECT_EQ(a.volume_bytes, b.volume_bytes);
     EXPECT_TRUE(std::ranges::equal(a.config.lineage, b.config.lineage));
     EXPECT_EQ(a.config.epoch, b.config.epoch);
     EXPECT_EQ(a.config.id, b.config.id);
@@ -185,6 +187,7 @@ TEST(Superblock, FieldsAreWhereTheDocumentSays) {
     EXPECT_EQ(braid_get_le64(&block[120]), sb.last.epoch);
     EXPECT_EQ(braid_get_le64(&block[128]), sb.last.id);
     EXPECT_EQ(braid_get_le64(&block[136]), sb.last.instance);
+    EXPECT_EQ(braid_get_le64(&block[144]), sb.volume_bytes);
     EXPECT_EQ(block[256], 0x30);
     EXPECT_EQ(braid_get_le64(&block[272]), sb.config.epoch);
     EXPECT_EQ(braid_get_le64(&block[280]), sb.config.id);
@@ -265,7 +268,7 @@ TEST(Superblock, ReservedBytesAreZero) {
         }
     };
     try_range(14, 16);
-    try_range(144, 256);
+    try_range(152, 256);
     try_range(560, 1024);
     try_range(2016, 4096);
     for (std::size_t slot = 0; slot < BRAID_MAX_SLOTS; slot++)
@@ -307,6 +310,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"data_odd", [](Sb& sb) { sb.data_bytes -= 512; }},
         Mistake{"data_huge", [](Sb& sb) { sb.data_bytes = pib + 4096; }},
         Mistake{"data_2_to_63", [](Sb& sb) { sb.data_bytes = 1ULL << 63; }},
+        Mistake{"volume_larger", [](Sb& sb) { sb.volume_bytes = sb.data_bytes + 4096; }},
+        Mistake{"volume_odd", [](Sb& sb) { sb.volume_bytes -= 512; }},
         Mistake{"data_into_votes", [](Sb& sb) { sb.data_bytes = sb.votes_offset + 4096; }},
         Mistake{"votes_in_data", [](Sb& sb) { sb.votes_offset = 0; }},
         Mistake{"votes_odd", [](Sb& sb) { sb.votes_offset -= 1; }},

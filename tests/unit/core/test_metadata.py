@@ -50,7 +50,7 @@ def test_both_read_alike(sample, tmp_path, size, external):
         it, truth = write(sample, tmp_path, size, external, 100 * seed + size)
         sb = it.superblock
         for name in ("sequence", "volume", "node", "block_size", "data_bytes", "max_slots", "voter",
-                     "instance"):
+                     "instance", "volume_bytes"):
             assert getattr(sb, name) == truth[name], name
         assert sb.uuid.hex() == truth["uuid"]
         assert sb.flags == {name for bit, name in FLAGS.items() if truth["flags"] & bit}
