@@ -35,6 +35,7 @@ static const struct row {
 	[BRAID_MSG_PONG] = { "PONG", BRAID_PING_BYTES, 0, 0, LATE, NONE },
 	[BRAID_MSG_GOODBYE] = { "GOODBYE", 0, 0, 0, LATE, NONE },
 	[BRAID_MSG_STABLE] = { "STABLE", BRAID_DATA_BYTES, 0, 0, LATE, VOLUME },
+	[BRAID_MSG_TOKEN] = { "TOKEN", BRAID_TOKEN_BYTES, 0, 0, LATE, NONE },
 	[BRAID_MSG_REPLY] = { "REPLY", BRAID_REPLY_BYTES, BRAID_PAYLOAD_MAX, BRAID_MF_MORE, LATE,
 			      TAG },
 	[BRAID_MSG_WRITE] = { "WRITE", BRAID_DATA_BYTES, BRAID_PAYLOAD_MAX,
@@ -259,6 +260,25 @@ enum braid_message_result braid_ping_decode(struct braid_ping *ping, const u8 *f
 	ping->flags = braid_get_le32(from + 24);
 	ping->term_ms = braid_get_le32(from + 28);
 	return ping->flags & ~BRAID_PING_LEASE ? BRAID_MESSAGE_FLAGS : BRAID_MESSAGE_OK;
+}
+
+void braid_token_encode(const struct braid_token *token, u8 *to)
+{
+	memset(to, 0, BRAID_TOKEN_BYTES);
+	braid_put_le64(to, token->epoch);
+	braid_put_le64(to + 8, token->id);
+	braid_put_le64(to + 16, token->grant);
+	braid_put_le32(to + 24, token->flags);
+}
+
+enum braid_message_result braid_token_decode(struct braid_token *token, const u8 *from)
+{
+	token->epoch = braid_get_le64(from);
+	token->id = braid_get_le64(from + 8);
+	token->grant = braid_get_le64(from + 16);
+	token->flags = braid_get_le32(from + 24);
+	return token->flags & ~BRAID_TOKEN_WITHDRAWN || !zero(from + 28, 4) ? BRAID_MESSAGE_FLAGS :
+									      BRAID_MESSAGE_OK;
 }
 
 void braid_data_encode(const struct braid_data *data, u8 *to)

@@ -67,6 +67,7 @@
  * @BRAID_MSG_PONG: its answer
  * @BRAID_MSG_GOODBYE: the sender closes this stream, all is well
  * @BRAID_MSG_STABLE: carries nothing but stable, for an idle volume
+ * @BRAID_MSG_TOKEN: a migration's target asks for the token, or the source withdraws the grant
  * @BRAID_MSG_REPLY: the answer to a request
  * @BRAID_MSG_WRITE: write the payload
  * @BRAID_MSG_ZEROES: write zeroes to a range
@@ -86,6 +87,7 @@ enum braid_message_type {
 	BRAID_MSG_PONG,
 	BRAID_MSG_GOODBYE,
 	BRAID_MSG_STABLE,
+	BRAID_MSG_TOKEN,
 	BRAID_MSG_REPLY,
 	BRAID_MSG_WRITE,
 	BRAID_MSG_ZEROES,
@@ -228,6 +230,21 @@ struct braid_ping {
 };
 
 /*
+ * TOKEN, 32 bytes: 0 8 epoch; 8 8 id; 16 8 grant, the number that userland gave it on both nodes;
+ * 24 4 flags (1: the writer withdraws the grant; without it the target asks for the token; others
+ * are zero); 28 4 reserved. There is no reply: the target asks again until it is told, by STATE
+ * with DONE, that the writer has stopped, or that the grant is withdrawn. Until then the writer
+ * takes the target's READs and FLUSHes, as if its own application had made them.
+ */
+#define BRAID_TOKEN_BYTES	32
+#define BRAID_TOKEN_WITHDRAWN	1u
+struct braid_token {
+	u64 epoch, id;
+	u64 grant;
+	u32 flags;
+};
+
+/*
  * STABLE, and WRITE to SETTLED, 56 bytes:
  *	0	8	epoch
  *	8	8	id
@@ -312,6 +329,8 @@ void braid_volume_encode(const struct braid_volume_state *volume, u8 *to);
 enum braid_message_result braid_volume_decode(struct braid_volume_state *volume, const u8 *from);
 void braid_ping_encode(const struct braid_ping *ping, u8 *to);
 enum braid_message_result braid_ping_decode(struct braid_ping *ping, const u8 *from);
+void braid_token_encode(const struct braid_token *token, u8 *to);
+enum braid_message_result braid_token_decode(struct braid_token *token, const u8 *from);
 void braid_data_encode(const struct braid_data *data, u8 *to);
 enum braid_message_result braid_data_decode(struct braid_data *data,
 					    const struct braid_header *header, const u8 *from);

@@ -104,6 +104,14 @@ void check_ping(const Bytes& bytes) {
     demand_same(braid_ping_encode, ping, bytes);
 }
 
+void check_token(const Bytes& bytes) {
+    braid_token token{};
+    if (braid_token_decode(&token, bytes.data()) != BRAID_MESSAGE_OK)
+        return;
+    demand(token.flags <= 1);
+    demand_same(braid_token_encode, token, bytes);
+}
+
 void check_data(const braid_header& header, const Bytes& bytes) {
     braid_data data{};
     if (braid_data_decode(&data, &header, bytes.data()) != BRAID_MESSAGE_OK)
@@ -174,6 +182,8 @@ void check_body(const braid_header& header, std::span<const u8> data) {
         case BRAID_MSG_PING:
         case BRAID_MSG_PONG:
             return check_ping(bytes);
+        case BRAID_MSG_TOKEN:
+            return check_token(bytes);
         case BRAID_MSG_GOODBYE:
             return demand(bytes.empty());
         case BRAID_MSG_REPLY:

@@ -86,15 +86,16 @@ constexpr std::array types{
     Type{5, "PONG", 32, 0, 0, false, false},
     Type{6, "GOODBYE", 0, 0, 0, false, false},
     Type{7, "STABLE", 56, 0, 0, true, false},
-    Type{8, "REPLY", 16, mib, more, true, true},
-    Type{9, "WRITE", 56, mib, fua | resync, true, true},
-    Type{10, "ZEROES", 56, 0, resync | unmap, true, true},
-    Type{11, "READ", 56, 0, resync, true, true},
-    Type{12, "FLUSH", 56, 0, resync, true, true},
-    Type{13, "CSUM", 56, 0, resync, true, true},
-    Type{14, "MARKS", 56, 0, resync, true, true},
-    Type{15, "DIRTY", 56, 0, resync, true, true},
-    Type{16, "SETTLED", 56, 0, resync, true, true},
+    Type{8, "TOKEN", 32, 0, 0, false, false},
+    Type{9, "REPLY", 16, mib, more, true, true},
+    Type{10, "WRITE", 56, mib, fua | resync, true, true},
+    Type{11, "ZEROES", 56, 0, resync | unmap, true, true},
+    Type{12, "READ", 56, 0, resync, true, true},
+    Type{13, "FLUSH", 56, 0, resync, true, true},
+    Type{14, "CSUM", 56, 0, resync, true, true},
+    Type{15, "MARKS", 56, 0, resync, true, true},
+    Type{16, "DIRTY", 56, 0, resync, true, true},
+    Type{17, "SETTLED", 56, 0, resync, true, true},
 };
 
 braid_header header_of(const Type& type) {
@@ -124,13 +125,13 @@ bool same(const braid_header& a, const braid_header& b) {
 }
 
 TEST(MessageHeader, BytesAreThoseOfTheDocument) {
-    const braid_header header{.type = 9,
+    const braid_header header{.type = 10,
                               .flags = 0x03,
                               .volume = 0x0102,
                               .tag = 0x3fe,
                               .length = 0x00080038,
                               .crc = 0x61626364};
-    const Bytes bytes = hex("a1 b7 09 03 02 01 00 00 fe 03 00 00 38 00 08 00 64 63 62 61");
+    const Bytes bytes = hex("a1 b7 0a 03 02 01 00 00 fe 03 00 00 38 00 08 00 64 63 62 61");
     EXPECT_EQ(braid_get_le32(&bytes[BRAID_HEADER_CRC]), header.crc);
     EXPECT_EQ(written(braid_header_encode, header, BRAID_HEADER_BYTES), bytes);
     braid_header back{};
@@ -144,14 +145,14 @@ TEST(MessageHeader, EachTypeIsKnownWithItsLength) {
         EXPECT_STREQ(braid_message_name(type.number), type.name);
         EXPECT_EQ(braid_body_bytes(type.number), type.body) << type.name;
         EXPECT_LE(type.body, u32{BRAID_BODY_MAX}) << type.name;
-        EXPECT_EQ(braid_is_request(type.number), type.number >= 9) << type.name;
+        EXPECT_EQ(braid_is_request(type.number), type.number >= 10) << type.name;
         EXPECT_EQ(decoded(header_of(type)), BRAID_MESSAGE_OK) << type.name;
     }
 }
 
 TEST(MessageHeader, OtherTypesAreRefused) {
     for (u32 number = 0; number < 256; number++) {
-        if (number >= 1 && number <= 16)
+        if (number >= 1 && number <= 17)
             continue;
         const auto type = static_cast<u8>(number);
         for (const bool greeted : {false, true}) {
@@ -602,6 +603,45 @@ TEST(MessagePing, UnknownFlagsAreRefused) {
         auto it = ping();
         it.flags = 1U << bit;
         EXPECT_EQ(braid_ping_decode(&it, encoded(it).data()),
+                  bit == 0 ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FLAGS)
+            << bit;
+    }
+}
+
+// TOKEN
+
+braid_token token() {
+    return {.epoch = 0x0102030405060708,
+            .id = 0x1112131415161718,
+            .grant = 0x2122232425262728,
+            .flags = BRAID_TOKEN_WITHDRAWN};
+}
+
+Bytes encoded(const braid_token& token) {
+    return written(braid_token_encode, token, BRAID_TOKEN_BYTES);
+}
+
+TEST(MessageToken, BytesAreThoseOfTheDocument) {
+    const Bytes bytes =
+        hex("08 07 06 05 04 03 02 01 18 17 16 15 14 13 12 11 28 27 26 25 24 23 22 21 "
+            "01 00 00 00 .4");
+    ASSERT_EQ(bytes.size(), 32U);
+    EXPECT_EQ(encoded(token()), bytes);
+    braid_token back{};
+    ASSERT_EQ(braid_token_decode(&back, bytes.data()), BRAID_MESSAGE_OK);
+    EXPECT_EQ(back.epoch, token().epoch);
+    EXPECT_EQ(back.id, token().id);
+    EXPECT_EQ(back.grant, token().grant);
+    EXPECT_EQ(back.flags, 1U);
+}
+
+TEST(MessageToken, UnknownFlagsAndReservedBytesAreRefused) {
+    for (u32 bit = 0; bit < 64; bit++) {
+        auto it = token();
+        it.flags = 0;
+        Bytes bytes = encoded(it);
+        bytes[24 + bit / 8] |= static_cast<u8>(1U << bit % 8);
+        EXPECT_EQ(braid_token_decode(&it, bytes.data()),
                   bit == 0 ? BRAID_MESSAGE_OK : BRAID_MESSAGE_FLAGS)
             << bit;
     }
