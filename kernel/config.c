@@ -104,19 +104,27 @@ static u32 service_now(struct braid_resource *res, const char **reason)
 	*reason = "no configuration";
 	if (!config)
 		return BRAID_SERVICE_SECONDARY;
-	*reason = "another node is the writer";
-	if (config->writer != res->node)
-		return BRAID_SERVICE_SECONDARY;
-	*reason = "demoted";
-	if (res->done_epoch == config->epoch)
-		return BRAID_SERVICE_SECONDARY;
+	if (config->writer != res->node) {
+		*reason = "another node is the writer";
+		if (!braid_migrate_may_open(res))
+			return BRAID_SERVICE_SECONDARY;
+		*reason = "a migration comes here, writes wait for the token";
+		return BRAID_SERVICE_INCOMING;
+	}
+	if (res->done_epoch == config->epoch) {
+		*reason = "demoted";
+		if (res->migration.stage != BRAID_MIGRATION_HANDED_OVER)
+			return BRAID_SERVICE_SECONDARY;
+		*reason = "a migration's token was handed over";
+		return BRAID_SERVICE_OUTGOING;
+	}
 	*reason = "I/O fails until the node is demoted";
 	if (res->failing)
 		return BRAID_SERVICE_FAILED;
 	*reason = "not told to serve yet";
 	if (res->serve_epoch != config->epoch)
 		return res->reconciling ? BRAID_SERVICE_RECONCILING : BRAID_SERVICE_PREPARING;
-	*reason = "demotion waits for I/O to end";
+	*reason = "demotion or migration waits for I/O to end";
 	if (res->draining)
 		return BRAID_SERVICE_DRAINING;
 	*reason = "a member in sync is away, or has not adopted the configuration";
@@ -162,8 +170,11 @@ void braid_service_update(struct braid_resource *res)
 				   .new = braid_service_names[service], .cause = reason);
 		wake_up_all(&res->wait);
 	}
+	/* Whoever holds a request looks at the service once more, under this lock. */
+	spin_lock(&res->held_lock);
 	if (atomic64_read(&res->held_count))
 		queue_work(res->wq, &res->release_work);
+	spin_unlock(&res->held_lock);
 	if (fail)
 		braid_service_fail(res, "held for longer than a lease, and the policy is io-error");
 }
@@ -180,7 +191,7 @@ static void release_work(struct work_struct *work)
 	spin_unlock(&res->held_lock);
 	list_for_each_entry_safe(req, next, &held, list) {
 		list_del_init(&req->list);
-		braid_request_restart(req);
+		braid_request_enter(req);
 	}
 }
 
@@ -264,7 +275,7 @@ int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference)
 		err = -EPERM;
 	else if (!(config->in_sync >> reference & 1))
 		err = -ENXIO;
-	else if (res->reconciling || res->failing || res->draining)
+	else if (res->reconciling || res->failing || res->draining || res->adopting)
 		err = -EBUSY;
 	rcu_read_unlock();
 	start = !err && res->serve_epoch != epoch;
@@ -294,6 +305,20 @@ static bool members_ready(struct braid_resource *res, u64 epoch)
 	return ready;
 }
 
+/* Reads that were made before may have left in the page cache what others have changed since. */
+static void drop_caches(struct braid_resource *res)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	wait_event(res->wait, !atomic_read(&res->in_flight) || READ_ONCE(res->failing));
+	/* The lock keeps the devices. */
+	mutex_lock(&res->lock);
+	xa_for_each(&res->volumes, number, volume)
+		invalidate_bdev(volume->gendisk->part0);
+	mutex_unlock(&res->lock);
+}
+
 static void reconcile_work(struct work_struct *work)
 {
 	struct braid_resource *res = container_of(work, struct braid_resource, reconcile_work);
@@ -306,6 +331,7 @@ static void reconcile_work(struct work_struct *work)
 	epoch = config ? config->epoch : 0;
 	rcu_read_unlock();
 	wait_event(res->wait, braid_ends(res) || members_ready(res, epoch));
+	drop_caches(res);
 	err = braid_reconcile(res, res->reference);
 	spin_lock(&res->state_lock);
 	res->reconciling = false;
@@ -316,6 +342,8 @@ static void reconcile_work(struct work_struct *work)
 		braid_warn(res, "the replicas could not be made equal: %d\n", err);
 		braid_event_simple(res, BRAID_EVENT_KIND_SERVICE, .epoch = epoch, .error = err,
 				   .cause = "the replicas could not be made equal");
+	} else {
+		braid_migrate_served(res);
 	}
 	braid_service_update(res);
 	braid_peers_announce(res);
@@ -324,9 +352,13 @@ static void reconcile_work(struct work_struct *work)
 int braid_config_demote(struct braid_resource *res, bool force)
 {
 	const struct braid_config *config;
+	bool handing_over;
 	int err = 0;
 
+	if (force)
+		braid_migrate_demoted(res);
 	spin_lock(&res->state_lock);
+	handing_over = res->migration.stage == BRAID_MIGRATION_DRAINING;
 	rcu_read_lock();
 	config = braid_config(res);
 	if (!config || config->writer != res->node || res->done_epoch == config->epoch)
@@ -336,8 +368,8 @@ int braid_config_demote(struct braid_resource *res, bool force)
 		WRITE_ONCE(res->draining, true);
 		/* Opening counts first and looks at @draining then. */
 		smp_mb();
-		if (!force && braid_resource_open(res)) {
-			WRITE_ONCE(res->draining, false);
+		if (handing_over || (!force && braid_resource_open(res))) {
+			WRITE_ONCE(res->draining, handing_over);
 			err = -EBUSY;
 		}
 	}
@@ -352,13 +384,13 @@ int braid_config_demote(struct braid_resource *res, bool force)
 }
 
 /* All is on all replicas and durable there, as far as nothing failed. */
-static void close_generations(struct braid_resource *res)
+static void close_generations(struct braid_resource *res, u64 drains)
 {
 	struct braid_volume *volume;
 	unsigned long number;
 
 	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
-		braid_generation_drain(volume);
+		braid_generation_drain(volume, drains);
 		braid_volume_put(volume);
 	}
 }
@@ -367,11 +399,18 @@ static void demote_work(struct work_struct *work)
 {
 	struct braid_resource *res = container_of(work, struct braid_resource, demote_work);
 	const struct braid_config *config;
+	u64 drains = READ_ONCE(res->drains);
+	u32 old;
 
-	wait_event(res->wait, !atomic_read(&res->in_flight));
+	wait_event(res->wait, !atomic_read(&res->in_flight) || READ_ONCE(res->drains) != drains);
 	if (!READ_ONCE(res->failing))
-		close_generations(res);
+		close_generations(res, drains);
 	spin_lock(&res->state_lock);
+	if (!res->draining || res->drains != drains || !braid_migrate_hand_over(res, &old)) {
+		/* Given up meanwhile; what came after it has a run of its own. */
+		spin_unlock(&res->state_lock);
+		return;
+	}
 	rcu_read_lock();
 	config = braid_config(res);
 	if (config && config->writer == res->node)
@@ -383,6 +422,7 @@ static void demote_work(struct work_struct *work)
 	spin_unlock(&res->state_lock);
 	braid_service_update(res);
 	braid_peers_announce(res);
+	braid_migrate_handed_over(res, old);
 }
 
 /* ---- adoption ---- */
@@ -676,6 +716,7 @@ static void adopt_work(struct work_struct *work)
 	struct braid_volume *volume;
 	unsigned long number;
 	u64 instance;
+	u32 stage;
 
 	mutex_lock(&res->lock);
 	next = res->next;
@@ -704,10 +745,12 @@ static void adopt_work(struct work_struct *work)
 		res->serve_epoch = next->c.epoch;
 	if (deposed)
 		WRITE_ONCE(res->failing, false);
+	stage = braid_migrate_adopt(res, &next->c);
 	rcu_assign_pointer(res->config, next);
 	spin_unlock(&res->state_lock);
 	mutex_unlock(&res->lock);
 	synchronize_rcu();
+	braid_migrate_adopted(res, stage);
 	fold_again(res, (before ? before->in_sync & ~next->c.in_sync : 0) |
 			(fold ? BIT(res->node) : 0), fold);
 	spin_lock(&res->state_lock);
@@ -760,6 +803,7 @@ void braid_config_init(struct braid_resource *res)
 	INIT_WORK(&res->release_work, release_work);
 	INIT_WORK(&res->demote_work, demote_work);
 	INIT_WORK(&res->reconcile_work, reconcile_work);
+	braid_migrate_init(res);
 	INIT_LIST_HEAD(&res->held);
 	spin_lock_init(&res->state_lock);
 	spin_lock_init(&res->held_lock);
@@ -786,6 +830,7 @@ void braid_config_flush(struct braid_resource *res)
 	cancel_work_sync(&res->adopt_work);
 	cancel_work_sync(&res->reconcile_work);
 	cancel_work_sync(&res->demote_work);
+	braid_migrate_exit(res);
 	cancel_work_sync(&res->release_work);
 	RCU_INIT_POINTER(res->config, NULL);
 	if (config)

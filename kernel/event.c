@@ -15,6 +15,18 @@ const char *const braid_service_names[] = {
 	[BRAID_SERVICE_HELD] = "held",
 	[BRAID_SERVICE_DRAINING] = "draining",
 	[BRAID_SERVICE_FAILED] = "failed",
+	[BRAID_SERVICE_INCOMING] = "incoming",
+	[BRAID_SERVICE_OUTGOING] = "outgoing",
+};
+
+const char *const braid_migration_names[] = {
+	[BRAID_MIGRATION_NONE] = "none",
+	[BRAID_MIGRATION_GRANTED] = "granted",
+	[BRAID_MIGRATION_DRAINING] = "draining",
+	[BRAID_MIGRATION_PREPARED] = "prepared",
+	[BRAID_MIGRATION_ASKED] = "asked",
+	[BRAID_MIGRATION_HANDED_OVER] = "handed-over",
+	[BRAID_MIGRATION_SWAPPED] = "swapped",
 };
 
 const char *const braid_disk_names[] = {

@@ -40,6 +40,7 @@ void braid_event(struct braid_resource *res, const struct braid_event *event);
 	braid_event(res, &(const struct braid_event){ .kind = (k), __VA_ARGS__ })
 
 extern const char *const braid_service_names[];
+extern const char *const braid_migration_names[];
 extern const char *const braid_disk_names[];
 extern const char *const braid_link_names[];
 extern const char *const braid_sync_names[];

@@ -53,23 +53,24 @@ void braid_generation_close(struct braid_volume *volume)
 		queue_work(volume->res->wq, &volume->stable_work);
 }
 
-static bool drained(struct braid_volume *volume, u64 target)
+static bool drained(struct braid_volume *volume, u64 target, u64 drains)
 {
 	if (READ_ONCE(volume->stable) >= target || READ_ONCE(volume->wedged) ||
-	    READ_ONCE(volume->res->failing) || !braid_is_writer(volume->res))
+	    READ_ONCE(volume->res->failing) || !braid_is_writer(volume->res) ||
+	    (drains && READ_ONCE(volume->res->drains) != drains))
 		return true;
 	braid_generation_close(volume);
 	return false;
 }
 
-void braid_generation_drain(struct braid_volume *volume)
+void braid_generation_drain(struct braid_volume *volume, u64 drains)
 {
 	u64 target;
 
 	spin_lock_irq(&volume->generation_lock);
 	target = volume->written ? volume->generation : volume->closing;
 	spin_unlock_irq(&volume->generation_lock);
-	wait_event(volume->res->wait, drained(volume, target));
+	wait_event(volume->res->wait, drained(volume, target, drains));
 }
 
 void braid_close_work(struct work_struct *work)

@@ -433,8 +433,80 @@ int braid_nl_resource_demote_doit(struct sk_buff *skb, struct genl_info *info)
 	braid_nl_resource_put(res);
 	if (err == -EBUSY)
 		return refuse(info, info->attrs[BRAID_A_RESOURCE_NAME], err,
-			      "a device of the resource is open; close it, or force");
+			      "a device is open, or a migration is draining; end that, or force");
 	return err;
+}
+
+int braid_nl_resource_migrate_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *epoch = info->attrs[BRAID_A_RESOURCE_EPOCH];
+	struct nlattr *target = info->attrs[BRAID_A_RESOURCE_TARGET];
+	struct nlattr *grant = info->attrs[BRAID_A_RESOURCE_GRANT];
+	struct nlattr *deadline = info->attrs[BRAID_A_RESOURCE_DEADLINE_MS];
+	struct braid_resource *res;
+	int err;
+
+	if (!epoch)
+		return missing(info, BRAID_A_RESOURCE_EPOCH, "the epoch is missing");
+	if (!target)
+		return missing(info, BRAID_A_RESOURCE_TARGET, "the target is missing");
+	if (!grant)
+		return missing(info, BRAID_A_RESOURCE_GRANT, "the number of the grant is missing");
+	if (!deadline)
+		return missing(info, BRAID_A_RESOURCE_DEADLINE_MS, "the deadline is missing");
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	err = braid_migrate_begin(res, nla_get_u64(epoch), nla_get_u32(target),
+				  nla_get_u64(grant), nla_get_u32(deadline));
+	braid_nl_resource_put(res);
+	switch (err) {
+	case -ESTALE:
+		return refuse(info, epoch, err, "another epoch is adopted");
+	case -ENXIO:
+		return refuse(info, target, err, "the target is no other member than the writer");
+	case -EPERM:
+		return refuse(info, target, err, "this node is neither the writer nor the target");
+	case -EKEYREVOKED:
+		return refuse(info, grant, err, "the grant has ended; use a new number");
+	case -EBUSY:
+		return refuse(info, grant, err, "another migration is under way; end it first");
+	case -EAGAIN:
+		return refuse(info, epoch, err, "this node is the writer, but does not serve");
+	case -ENOENT:
+		return refuse(info, target, err, "the other node is not known: peer-new");
+	}
+	return err;
+}
+
+static int migrate_op(struct genl_info *info, int (*op)(struct braid_resource *res, u64 grant),
+		      const char *forbidden)
+{
+	struct nlattr *grant = info->attrs[BRAID_A_RESOURCE_GRANT];
+	struct braid_resource *res;
+	int err;
+
+	if (!grant)
+		return missing(info, BRAID_A_RESOURCE_GRANT, "the number of the grant is missing");
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	err = op(res, nla_get_u64(grant));
+	braid_nl_resource_put(res);
+	if (err == -ENOENT)
+		return refuse(info, grant, err, "no migration of this number is prepared here");
+	return err ? refuse(info, grant, err, forbidden) : 0;
+}
+
+int braid_nl_migrate_ask_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return migrate_op(info, braid_migrate_ask, NULL);
+}
+
+int braid_nl_migrate_end_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return migrate_op(info, braid_migrate_end,
+			  "the token was handed over; only a newer configuration ends this");
 }
 
 /* ---- volumes ---- */

@@ -83,6 +83,24 @@ static bool suspect(struct braid_resource *res)
 	return any;
 }
 
+static int put_migration(struct sk_buff *msg, struct braid_resource *res)
+{
+	u64 now = ktime_get_boottime_ns(), left;
+	struct braid_migrate m;
+
+	spin_lock(&res->state_lock);
+	m = res->migration;
+	spin_unlock(&res->state_lock);
+	if (m.stage == BRAID_MIGRATION_NONE)
+		return 0;
+	left = m.deadline > now ? div_u64(m.deadline - now, NSEC_PER_MSEC) : 0;
+	return nla_put_u32(msg, BRAID_A_RESOURCE_MIGRATION, m.stage) ||
+	       nla_put_u32(msg, BRAID_A_RESOURCE_SOURCE, m.from) ||
+	       nla_put_u32(msg, BRAID_A_RESOURCE_TARGET, m.to) ||
+	       braid_put_u64(msg, BRAID_A_RESOURCE_GRANT, m.grant) ||
+	       (left && nla_put_u32(msg, BRAID_A_RESOURCE_DEADLINE_MS, (u32)left)) ? -EMSGSIZE : 0;
+}
+
 static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 {
 	bool done;
@@ -108,7 +126,9 @@ static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 	done = braid_config(res) && res->done_epoch == braid_config(res)->epoch;
 	rcu_read_unlock();
 	spin_unlock(&res->state_lock);
-	return done ? nla_put_flag(msg, BRAID_A_RESOURCE_DONE) : 0;
+	if (done && nla_put_flag(msg, BRAID_A_RESOURCE_DONE))
+		return -EMSGSIZE;
+	return put_migration(msg, res);
 }
 
 static int put_stats(struct sk_buff *msg, const struct braid_stats *stats)

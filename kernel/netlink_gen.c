@@ -18,6 +18,11 @@ static struct netlink_range_validation braid_nl_resource_request_timeout_ms_rang
 	.max = BRAID_TERM_MAX_MS,
 };
 
+static struct netlink_range_validation braid_nl_resource_deadline_ms_range = {
+	.min = 1,
+	.max = BRAID_DEADLINE_MAX_MS,
+};
+
 static struct netlink_range_validation braid_nl_volume_volume_range = {
 	.min = 0,
 	.max = BRAID_VOLUME_MAX,
@@ -98,6 +103,26 @@ static const struct nla_policy braid_nl_resource_serve_policy[BRAID_A_RESOURCE_R
 static const struct nla_policy braid_nl_resource_demote_policy[BRAID_A_RESOURCE_FORCE + 1] = {
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_RESOURCE_FORCE] = { .type = NLA_FLAG },
+};
+
+static const struct nla_policy
+braid_nl_resource_migrate_policy[BRAID_A_RESOURCE_DEADLINE_MS + 1] = {
+	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_RESOURCE_EPOCH] = NLA_POLICY_MIN(NLA_U64, 1),
+	[BRAID_A_RESOURCE_TARGET] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
+	[BRAID_A_RESOURCE_GRANT] = NLA_POLICY_MIN(NLA_U64, 1),
+	[BRAID_A_RESOURCE_DEADLINE_MS] =
+		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_deadline_ms_range),
+};
+
+static const struct nla_policy braid_nl_migrate_ask_policy[BRAID_A_RESOURCE_GRANT + 1] = {
+	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_RESOURCE_GRANT] = NLA_POLICY_MIN(NLA_U64, 1),
+};
+
+static const struct nla_policy braid_nl_migrate_end_policy[BRAID_A_RESOURCE_GRANT + 1] = {
+	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_RESOURCE_GRANT] = NLA_POLICY_MIN(NLA_U64, 1),
 };
 
 static const struct nla_policy braid_nl_volume_new_policy[BRAID_A_VOLUME_MINOR + 1] = {
@@ -200,7 +225,7 @@ static const struct nla_policy braid_nl_sync_join_policy[BRAID_A_PEER_NODE_ID + 
 	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
 };
 
-const struct genl_ops braid_nl_ops[26] = {
+const struct genl_ops braid_nl_ops[29] = {
 	{
 		.cmd		= BRAID_CMD_MODULE_GET,
 		.doit		= braid_nl_module_get_doit,
@@ -257,6 +282,27 @@ const struct genl_ops braid_nl_ops[26] = {
 		.doit		= braid_nl_resource_demote_doit,
 		.policy		= braid_nl_resource_demote_policy,
 		.maxattr	= BRAID_A_RESOURCE_FORCE,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_RESOURCE_MIGRATE,
+		.doit		= braid_nl_resource_migrate_doit,
+		.policy		= braid_nl_resource_migrate_policy,
+		.maxattr	= BRAID_A_RESOURCE_DEADLINE_MS,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_MIGRATE_ASK,
+		.doit		= braid_nl_migrate_ask_doit,
+		.policy		= braid_nl_migrate_ask_policy,
+		.maxattr	= BRAID_A_RESOURCE_GRANT,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_MIGRATE_END,
+		.doit		= braid_nl_migrate_end_doit,
+		.policy		= braid_nl_migrate_end_policy,
+		.maxattr	= BRAID_A_RESOURCE_GRANT,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{

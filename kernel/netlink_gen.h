@@ -19,6 +19,9 @@ int braid_nl_resource_get_dumpit(struct sk_buff *skb, struct netlink_callback *c
 int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_resource_serve_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_resource_demote_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_migrate_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_migrate_ask_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_migrate_end_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_volume_new_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_volume_del_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_volume_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
@@ -41,7 +44,7 @@ int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info);
 /* pre_doit does not see dumps: this is where their callers are checked. */
 int braid_nl_dump_start(struct netlink_callback *cb);
 
-extern const struct genl_ops braid_nl_ops[26];
+extern const struct genl_ops braid_nl_ops[29];
 
 enum braid_nlgrp {
 	BRAID_NLGRP_EVENTS,

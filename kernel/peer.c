@@ -297,6 +297,7 @@ void braid_peer_message_state(struct braid_peer *peer, const struct braid_state 
 		braid_event_simple(res, BRAID_EVENT_KIND_PEER, .node = &peer->node,
 				   .epoch = state->epoch, .cause = "announced");
 	wake_up_all(&res->wait);	/* it may confirm that it has stopped */
+	braid_migrate_peer(peer);
 	braid_sync_check(res, peer->node);
 	braid_peer_update(peer);
 	braid_peer_ping(peer);
@@ -388,6 +389,16 @@ void braid_peer_ping(struct braid_peer *peer)
 	braid_stream_put(stream);
 }
 
+void braid_peer_message(struct braid_peer *peer, u8 type, const void *value)
+{
+	struct braid_stream *stream = any_stream(peer);
+
+	if (!stream)
+		return;
+	braid_stream_message(stream, type, 0, value, GFP_NOIO);
+	braid_stream_put(stream);
+}
+
 /*
  * Why a stream is given up, or NULL. One that brought nothing for the time-out is dead, and a peer
  * that lives but leaves a request unanswered is stuck. Time in which the ticks did not run counts
@@ -408,6 +419,11 @@ static const char *overdue(struct braid_peer *peer, struct braid_stream *stream,
 		return NULL;
 	spin_lock(&peer->lock);
 	for_each_set_bit(tag, stream->tags_used, stream->window) {
+		struct braid_send *send = stream->tags[tag];
+
+		/* A migration's source may have to wait itself. */
+		if (send && braid_send_request(send)->flags & BRAID_REQ_THROUGH)
+			continue;
 		stream->tag_ms[tag] += ms;
 		stuck = stuck || stream->tag_ms[tag] >= res->request_ms;
 	}

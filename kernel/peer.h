@@ -115,6 +115,8 @@ void braid_peer_message_volume(struct braid_peer *peer, u32 number,
 			       const struct braid_volume_state *state);
 void braid_peer_message_pong(struct braid_peer *peer, const struct braid_ping *pong);
 void braid_peer_ping(struct braid_peer *peer);
+/* A message with a body only, as far as there is a stream. Process context. */
+void braid_peer_message(struct braid_peer *peer, u8 type, const void *value);
 bool braid_peer_lease_holds(const struct braid_peer *peer, u64 epoch, u64 now);
 /* A send whose reply came. Process context. */
 void braid_peer_answer(struct braid_peer *peer, struct braid_send *send, u32 status);

@@ -30,6 +30,7 @@ struct peer_io {
 	ktime_t started;
 	u32 absent;
 	bool in_sync;
+	bool forwarded;		/* it is no I/O of the peer's any more, but of this node's device */
 };
 
 static mempool_t io_pool;
@@ -115,7 +116,8 @@ static void answer_more(struct peer_io *io, u32 status, u64 next, bool more)
 		io->out.payload = 0;
 	}
 	io->out.done = io_done;
-	io_put_peer(stream->peer);
+	if (!io->forwarded)
+		io_put_peer(stream->peer);
 	braid_stream_queue(stream, &io->out);
 }
 
@@ -402,6 +404,50 @@ static void later(struct peer_io *io, work_func_t fn)
 	queue_work(io->volume->res->wq, &io->work);
 }
 
+/* A migration's target is told to ask again where this node cannot know, or is no writer. */
+static void forward_done(struct braid_request *req)
+{
+	struct peer_io *io = req->private;
+	u32 status = BRAID_STATUS_OK;
+
+	if (req->status)
+		status = req->status != BLK_STS_AGAIN && braid_is_serving(io->volume->res) ?
+			BRAID_STATUS_IO : BRAID_STATUS_BEHIND;
+	req->payload = NULL;
+	braid_request_free(req);
+	answer(io, status);
+}
+
+/*
+ * It may wait for long, and for a new configuration or connection: neither waits for it. That is
+ * safe, as it changes nothing, and its answer counts for this configuration only.
+ */
+static void forward(struct peer_io *io)
+{
+	bool read = io->header.type == BRAID_MSG_READ;
+	struct braid_volume *volume = io->volume;
+	struct braid_request *req;
+
+	if (read && io->data.offset + io->data.bytes > READ_ONCE(volume->size)) {
+		answer(io, BRAID_STATUS_RANGE);
+		return;
+	}
+	io->forwarded = true;
+	io_put_peer(io->stream->peer);
+	atomic64_inc(&volume->stats.peer_reads);
+	if (read)
+		io->payload = braid_payload_alloc(io->data.bytes, GFP_NOIO);
+	req = braid_request_internal(volume, io->header.type, read ? io->data.offset : 0,
+				     read ? io->data.bytes : 0);
+	req->payload = io->payload;
+	req->done = forward_done;
+	req->private = io;
+	/* From here on it is as if the application had made it here. */
+	req->flags &= ~BRAID_REQ_INTERNAL;
+	braid_volume_get(volume);
+	braid_request_enter(req);
+}
+
 static void begin_io(struct peer_io *io)
 {
 	u32 absent = 0, status;
@@ -409,6 +455,11 @@ static void begin_io(struct peer_io *io)
 	if (io->disk)
 		braid_disk_put(io->disk);
 	io->disk = NULL;
+	if ((io->header.type == BRAID_MSG_READ || io->header.type == BRAID_MSG_FLUSH) &&
+	    braid_migrate_takes(io->stream->peer, &io->data)) {
+		forward(io);
+		return;
+	}
 	status = admit(io, &absent);
 	if (status != BRAID_STATUS_OK) {
 		answer(io, status);

@@ -36,7 +36,7 @@ void braid_request_exit(void)
 static void in_flight_put(struct braid_resource *res)
 {
 	if (atomic_dec_and_test(&res->in_flight) &&
-	    (READ_ONCE(res->draining) || READ_ONCE(res->failing)))
+	    (READ_ONCE(res->draining) || READ_ONCE(res->failing) || READ_ONCE(res->reconciling)))
 		wake_up_all(&res->wait);
 }
 
@@ -58,11 +58,16 @@ static void request_end(struct braid_request *req)
 		req->done(req);
 		return;
 	}
-	bio->bi_status = req->status;
-	braid_request_free(req);
+	if (bio) {
+		bio->bi_status = req->status;
+		braid_request_free(req);
+	} else {
+		req->done(req);
+	}
 	braid_stats_latency(&volume->stats, BRAID_STAGE_COMPLETE,
 			    ktime_to_ns(ktime_sub(ktime_get(), started)));
-	bio_endio(bio);
+	if (bio)
+		bio_endio(bio);
 	in_flight_put(volume->res);
 	braid_volume_put(volume);
 }
@@ -166,8 +171,32 @@ static void flush_end(struct braid_request *req)
 	request_end(req);
 }
 
+/* What another configuration's writer says, or one that is none any more, does not count. */
+static void through_end(struct braid_request *req)
+{
+	const struct braid_config *config;
+	bool current_one;
+
+	rcu_read_lock();
+	config = braid_config(req->volume->res);
+	current_one = config && config->epoch == req->epoch;
+	rcu_read_unlock();
+	req->flags &= ~BRAID_REQ_THROUGH;
+	req->targets = 0;
+	if (current_one) {
+		request_end(req);
+		return;
+	}
+	req->status = BLK_STS_OK;
+	restart_later(req);
+}
+
 static void request_complete(struct braid_request *req)
 {
+	if (req->flags & BRAID_REQ_THROUGH) {
+		through_end(req);
+		return;
+	}
 	switch (req->type) {
 	case BRAID_MSG_WRITE:
 	case BRAID_MSG_ZEROES:
@@ -198,7 +227,7 @@ static blk_status_t status_to_blk(u32 status)
 void braid_request_answered(struct braid_request *req, u32 node, u32 status)
 {
 	if (status != BRAID_STATUS_OK && req->type == BRAID_MSG_READ &&
-	    !(req->flags & BRAID_REQ_INTERNAL)) {
+	    !(req->flags & (BRAID_REQ_INTERNAL | BRAID_REQ_THROUGH))) {
 		/* Another replica may have it. */
 		req->tried |= BIT(node);
 		req->retry = true;
@@ -340,7 +369,7 @@ static void touch_ready(struct braid_touch *touch, int error)
 
 /* ---- the gate ---- */
 
-enum gate { GATE_OPEN, GATE_HOLD, GATE_FAIL };
+enum gate { GATE_OPEN, GATE_HOLD, GATE_FAIL, GATE_THROUGH, GATE_TOKEN };
 
 static enum gate gate(struct braid_request *req)
 {
@@ -348,15 +377,19 @@ static enum gate gate(struct braid_request *req)
 
 	if (READ_ONCE(res->failing) || READ_ONCE(res->dead))
 		return GATE_FAIL;
-	if (!braid_is_serving(res)) {
-		u32 service = READ_ONCE(res->service);
-
-		return service == BRAID_SERVICE_SECONDARY || service == BRAID_SERVICE_FAILED ?
-			GATE_FAIL : GATE_HOLD;
-	}
-	if (req->type == BRAID_MSG_READ && !braid_lease_valid(res))
+	switch (READ_ONCE(res->service)) {
+	case BRAID_SERVICE_SERVING:
+	case BRAID_SERVICE_HELD:
+		return req->type == BRAID_MSG_READ && !braid_lease_valid(res) ? GATE_HOLD :
+										GATE_OPEN;
+	case BRAID_SERVICE_SECONDARY:
+	case BRAID_SERVICE_FAILED:
+		return GATE_FAIL;
+	case BRAID_SERVICE_INCOMING:
+		return req->flags & BRAID_REQ_WRITE ? GATE_TOKEN : GATE_THROUGH;
+	default:
 		return GATE_HOLD;
-	return GATE_OPEN;
+	}
 }
 
 /* False if the request was held, or failed. Counts it as under way otherwise. */
@@ -370,20 +403,26 @@ static bool enter(struct braid_request *req)
 		/* Draining closes the gate first and looks at the count then. */
 		smp_mb__after_atomic();
 		state = gate(req);
-		if (state == GATE_OPEN)
+		if (state == GATE_THROUGH)
+			req->flags |= BRAID_REQ_THROUGH;
+		if (state == GATE_OPEN || state == GATE_THROUGH)
 			return true;
-		if (state == GATE_FAIL) {
-			req->status = BLK_STS_IOERR;
+		/* A peer's request does not stay here: the peer asks again. */
+		if (state == GATE_FAIL || !req->bio) {
+			req->status = state == GATE_FAIL ? BLK_STS_IOERR : BLK_STS_AGAIN;
 			request_end(req);
 			return false;
 		}
 		in_flight_put(res);
 		spin_lock(&res->held_lock);
 		/* Whoever opens the gate empties the list after it. */
-		if (gate(req) == GATE_HOLD) {
+		state = gate(req);
+		if (state == GATE_HOLD || state == GATE_TOKEN) {
 			list_add_tail(&req->list, &res->held);
 			atomic64_inc(&res->held_count);
 			spin_unlock(&res->held_lock);
+			if (state == GATE_TOKEN)
+				braid_migrate_wanted(res);
 			return false;
 		}
 		spin_unlock(&res->held_lock);
@@ -609,14 +648,26 @@ static void start_read(struct braid_request *req)
 	started(req, source & ~BIT(res->node));
 }
 
-/* Internal requests other than flushes and reads: as they are, to @targets. */
+/*
+ * Internal requests other than flushes and reads: as they are, to @targets. And a migration
+ * target's, to the source (M1).
+ */
 static void start_targets(struct braid_request *req)
 {
 	struct braid_resource *res = req->volume->res;
 	u32 self = BIT(res->node);
 
-	atomic64_set(&req->waiting, req->targets | BRAID_WAIT_SUBMIT);
 	rcu_read_lock();
+	if (req->flags & BRAID_REQ_THROUGH) {
+		req->targets = braid_migrate_source(res, &req->epoch);
+		if (!req->targets) {
+			rcu_read_unlock();
+			req->status = BLK_STS_IOERR;
+			through_end(req);
+			return;
+		}
+	}
+	atomic64_set(&req->waiting, req->targets | BRAID_WAIT_SUBMIT);
 	queue_peers(req, req->targets & ~self);
 	rcu_read_unlock();
 	if (req->targets & self) {
@@ -631,6 +682,10 @@ static void start_targets(struct braid_request *req)
 
 void braid_request_start(struct braid_request *req)
 {
+	if (req->flags & BRAID_REQ_THROUGH) {
+		start_targets(req);
+		return;
+	}
 	switch (req->type) {
 	case BRAID_MSG_FLUSH:
 		start_flush(req);
@@ -646,16 +701,10 @@ void braid_request_start(struct braid_request *req)
 	}
 }
 
-/* Of the application, for the first time or after it was held. */
-static void request_enter(struct braid_request *req)
+void braid_request_enter(struct braid_request *req)
 {
 	if (enter(req))
 		braid_request_start(req);
-}
-
-void braid_request_restart(struct braid_request *req)
-{
-	request_enter(req);
 }
 
 void braid_restart_work(struct work_struct *work)
@@ -680,7 +729,7 @@ void braid_restart_work(struct work_struct *work)
 		}
 		/* It has been let in once, but what held it up may have taken long. */
 		in_flight_put(volume->res);
-		request_enter(req);
+		braid_request_enter(req);
 	}
 }
 
@@ -809,7 +858,7 @@ static void submit_one(struct braid_volume *volume, struct bio *bio)
 	braid_volume_get(volume);
 	count(volume, req);
 	trace_braid_submit(req, volume->res->node, 0);
-	request_enter(req);
+	braid_request_enter(req);
 }
 
 /* A request lies within one region, and its payload in one message. */
@@ -838,32 +887,4 @@ void braid_request_submit(struct braid_volume *volume, struct bio *bio)
 	}
 	if (bio)
 		submit_one(volume, bio);
-}
-
-void braid_request_fill(struct braid_request *req, struct braid_header *header,
-			struct braid_data *data)
-{
-	struct braid_volume *volume = req->volume;
-	const struct braid_config *config;
-
-	header->type = req->type;
-	header->volume = (u16)volume->number;
-	header->flags = 0;
-	header->crc = 0;
-	if (req->flags & BRAID_REQ_FUA && req->type == BRAID_MSG_WRITE)
-		header->flags |= BRAID_MF_FUA;
-	if (req->flags & BRAID_REQ_RESYNC)
-		header->flags |= BRAID_MF_RESYNC;
-	if (req->flags & BRAID_REQ_UNMAP && req->type == BRAID_MSG_ZEROES)
-		header->flags |= BRAID_MF_UNMAP;
-	header->length = BRAID_DATA_BYTES + (req->type == BRAID_MSG_WRITE ? req->bytes : 0);
-	rcu_read_lock();
-	config = braid_config(volume->res);
-	data->epoch = config ? config->epoch : 0;
-	data->id = config ? config->id : 0;
-	rcu_read_unlock();
-	data->generation = req->generation;
-	data->stable = READ_ONCE(volume->stable);
-	data->offset = req->offset;
-	data->bytes = req->bytes;
 }

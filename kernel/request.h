@@ -63,13 +63,14 @@ struct braid_send {
 #define BRAID_REQ_SPAN		0x100	/* its span is in the tree */
 #define BRAID_REQ_READ_OK	0x200	/* the data is there, an overlapping write is awaited */
 #define BRAID_REQ_LOCAL_ONLY	0x400	/* internal: the local disk, and no peer */
+#define BRAID_REQ_THROUGH	0x800	/* READ, FLUSH of a migration's target: to the writer */
 
 /*
  * struct braid_request - I/O on a volume
  * @type: the message that peers get: WRITE, DISCARD, ZEROES, READ, FLUSH, CSUM, MARKS, DIRTY
- * @bio: the application's; NULL for internal ones
+ * @bio: the application's; NULL for internal ones and those of a migration's target
  * @payload: WRITE: a copy of the data, whose vectors outlive the I/O. Internal reads: its target
- * @done: internal: called once, in any context; owns the request from then on
+ * @done: without @bio: called once, in any context; owns the request from then on
  * @waiting: bits of nodes that it waits for, and BRAID_WAIT_SUBMIT. Whoever clears the last
  *	completes it
  * @targets: internal: nodes that it is for
@@ -133,8 +134,11 @@ void braid_request_free(struct braid_request *req);
 
 /* From the peer's side: node @node has answered, or nobody waits for it any more. */
 void braid_request_answered(struct braid_request *req, u32 node, u32 status);
-/* A held request may go on, or fails. Process context. */
-void braid_request_restart(struct braid_request *req);
+/*
+ * Of the application, with a reference to the volume: for the first time, or after it was held.
+ * Process context.
+ */
+void braid_request_enter(struct braid_request *req);
 /* After a configuration without this node in sync: what waits for the failed disk goes on. */
 void braid_request_unstick(struct braid_volume *volume, blk_status_t status);
 
@@ -169,8 +173,11 @@ void braid_generation_reset(struct braid_volume *volume);
 void braid_generation_stable(struct braid_volume *volume, u64 stable);
 /* All replicas were made equal, with nothing under way: whatever was written is stable. */
 void braid_generation_settled(struct braid_volume *volume);
-/* Sleeps until all that was written before is stable, unless I/O fails. */
-void braid_generation_drain(struct braid_volume *volume);
+/*
+ * Sleeps until all that was written before is stable, unless I/O fails, or @drains is not 0 and the
+ * resource's is another one.
+ */
+void braid_generation_drain(struct braid_volume *volume, u64 drains);
 u64 braid_generation_get(struct braid_volume *volume);
 void braid_generation_put(struct braid_volume *volume, u64 generation);
 /* A bio that makes a range zero, deallocating it if @unmap; submitted by the caller. May sleep. */

@@ -4,6 +4,7 @@
 
 #include "core/messages.h"
 #include "core/ondisk.h"
+#include "migrate.h"
 #include "uapi/linux/braid.h"
 
 #include <linux/list.h>
@@ -53,7 +54,8 @@ struct braid_adopted {
  * @serve_epoch: the epoch that userland told to serve, after reconciliation; 0 is none
  * @reference: whose replica counts in reconciliation
  * @reconciling: it has begun and not ended
- * @draining: demotion waits for I/O to end
+ * @draining: demotion, or the hand-over of a migration, waits for I/O to end
+ * @drains: changes when a draining was given up
  * @failing: all I/O fails until demoted (force, policy, or all replicas lost)
  * @done_epoch: epoch in which this node was the writer and irrevocably stopped
  * @grant_until: end of the last lease granted, to the configuration's writer; CLOCK_BOOTTIME ns
@@ -95,11 +97,13 @@ struct braid_resource {
 	u32 reference;
 	bool reconciling;
 	bool draining;
+	u64 drains;
 	bool failing;
 	u64 done_epoch;
 	u64 grant_until;
 	u64 held_since;
 	const char *reason;
+	struct braid_migrate migration;
 	u64 instance;
 	struct braid_stamp last;
 
@@ -110,6 +114,7 @@ struct braid_resource {
 	struct work_struct release_work;
 	struct work_struct demote_work;
 	struct work_struct reconcile_work;
+	struct delayed_work migrate_work;
 	struct work_struct destroy_work;
 
 	atomic64_t sequence;

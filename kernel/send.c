@@ -24,6 +24,34 @@ void braid_peer_queue(struct braid_peer *peer, struct braid_send *send)
 	spin_unlock(&peer->lock);
 }
 
+void braid_request_fill(struct braid_request *req, struct braid_header *header,
+			struct braid_data *data)
+{
+	struct braid_volume *volume = req->volume;
+	const struct braid_config *config;
+
+	header->type = req->type;
+	header->volume = (u16)volume->number;
+	header->flags = 0;
+	header->crc = 0;
+	if (req->flags & BRAID_REQ_FUA && req->type == BRAID_MSG_WRITE)
+		header->flags |= BRAID_MF_FUA;
+	if (req->flags & BRAID_REQ_RESYNC)
+		header->flags |= BRAID_MF_RESYNC;
+	if (req->flags & BRAID_REQ_UNMAP && req->type == BRAID_MSG_ZEROES)
+		header->flags |= BRAID_MF_UNMAP;
+	header->length = BRAID_DATA_BYTES + (req->type == BRAID_MSG_WRITE ? req->bytes : 0);
+	rcu_read_lock();
+	config = braid_config(volume->res);
+	data->epoch = config ? config->epoch : 0;
+	data->id = config ? config->id : 0;
+	rcu_read_unlock();
+	data->generation = req->generation;
+	data->stable = READ_ONCE(volume->stable);
+	data->offset = req->offset;
+	data->bytes = req->bytes;
+}
+
 struct braid_stream *braid_peer_stream(struct braid_peer *peer, u32 index)
 {
 	struct braid_stream *stream;

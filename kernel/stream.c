@@ -197,6 +197,9 @@ static u32 encode_body(u8 *to, u8 type, const void *value)
 	case BRAID_MSG_PONG:
 		braid_ping_encode(value, to);
 		break;
+	case BRAID_MSG_TOKEN:
+		braid_token_encode(value, to);
+		break;
 	case BRAID_MSG_REPLY:
 		braid_reply_encode(value, to);
 		break;
@@ -629,6 +632,7 @@ static int receive_message(struct braid_stream *stream)
 	enum braid_message_result result;
 	struct braid_volume_state volume;
 	struct braid_header header;
+	struct braid_token token;
 	struct braid_state state;
 	int err;
 
@@ -661,6 +665,12 @@ static int receive_message(struct braid_stream *stream)
 		if (result != BRAID_MESSAGE_OK)
 			return braid_stream_error(stream, header.type, result);
 		braid_peer_message_volume(stream->peer, header.volume, &volume);
+		return 0;
+	case BRAID_MSG_TOKEN:
+		result = braid_token_decode(&token, body);
+		if (result != BRAID_MESSAGE_OK)
+			return braid_stream_error(stream, header.type, result);
+		braid_migrate_message(stream->peer, &token);
 		return 0;
 	case BRAID_MSG_PING:
 	case BRAID_MSG_PONG:

@@ -252,7 +252,7 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 
 	if (!full && !own_disk) {
 		/* Writes that the source may not have seen yet have to end before it is asked. */
-		braid_generation_drain(volume);
+		braid_generation_drain(volume, 0);
 		source = braid_find_source(volume, BIT(sync->node));
 		err = source < 0 ? source :
 			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->node, map);

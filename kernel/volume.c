@@ -29,7 +29,8 @@ int braid_volume_open(void *private_data, bool write)
 	spin_unlock(&volume->open_lock);
 	/* Demotion sets @draining first and counts then. */
 	smp_mb();
-	may = braid_is_serving(res) && !READ_ONCE(res->draining) && !READ_ONCE(volume->dying);
+	may = (braid_is_serving(res) || braid_migrate_may_open(res)) &&
+	      !READ_ONCE(res->draining) && !READ_ONCE(volume->dying);
 	if (may)
 		return 0;
 	spin_lock(&volume->open_lock);

@@ -99,6 +99,9 @@ inline constexpr std::uint64_t lease_min_ms = 100;
 /// Longest term and timeout, in milliseconds.
 inline constexpr std::uint64_t term_max_ms = 600000;
 
+/// Longest time that a grant of migration holds, in milliseconds.
+inline constexpr std::uint64_t deadline_max_ms = 604800000;
+
 inline constexpr std::string_view group_events = "events";
 
 namespace enums::feature {
@@ -155,6 +158,12 @@ inline constexpr std::uint64_t held = 0x4;
 inline constexpr std::uint64_t draining = 0x5;
 /// All I/O fails until the node is demoted.
 inline constexpr std::uint64_t failed = 0x6;
+/// A migration comes here: the device may be opened, reads and flushes go to the writer, writes
+/// wait for the token.
+inline constexpr std::uint64_t incoming = 0x7;
+/// The token was handed over. This node has stopped for good in this epoch; I/O waits for a newer
+/// one.
+inline constexpr std::uint64_t outgoing = 0x8;
 }  // namespace enums::service
 
 namespace enums::detail {
@@ -166,12 +175,48 @@ inline constexpr auto service = std::to_array<EnumEntry>({
     {"held", 0x4},
     {"draining", 0x5},
     {"failed", 0x6},
+    {"incoming", 0x7},
+    {"outgoing", 0x8},
 });
 }  // namespace enums::detail
 
 namespace enumeration {
 /// Whether a node serves I/O on the devices of a resource, and why not.
 inline constexpr Enum service{"service", false, enums::detail::service};
+}  // namespace enumeration
+
+namespace enums::migration {
+/// There is none.
+inline constexpr std::uint64_t none = 0x0;
+/// On the source: it serves, and hands the token over when the target asks.
+inline constexpr std::uint64_t granted = 0x1;
+/// On the source: the target asked; I/O under way ends and is made stable, new I/O waits.
+inline constexpr std::uint64_t draining = 0x2;
+/// On the target: the device may be opened; the first write asks for the token.
+inline constexpr std::uint64_t prepared = 0x3;
+/// On the target: the source was asked for the token.
+inline constexpr std::uint64_t asked = 0x4;
+/// On both: the source has stopped for good in this epoch. What is left is a newer one.
+inline constexpr std::uint64_t handed_over = 0x5;
+/// On the target: it is the writer of the adopted configuration, but does not serve yet.
+inline constexpr std::uint64_t swapped = 0x6;
+}  // namespace enums::migration
+
+namespace enums::detail {
+inline constexpr auto migration = std::to_array<EnumEntry>({
+    {"none", 0x0},
+    {"granted", 0x1},
+    {"draining", 0x2},
+    {"prepared", 0x3},
+    {"asked", 0x4},
+    {"handed-over", 0x5},
+    {"swapped", 0x6},
+});
+}  // namespace enums::detail
+
+namespace enumeration {
+/// How far a live migration is, as this node sees it (M1).
+inline constexpr Enum migration{"migration", false, enums::detail::migration};
 }  // namespace enumeration
 
 namespace enums::disk_state {
@@ -278,6 +323,8 @@ inline constexpr std::uint64_t resource = 0x7;
 /// A range that this node's disk could not read came from the peer node-id, and was rewritten; with
 /// error it was not.
 inline constexpr std::uint64_t repair = 0x8;
+/// The stage of a migration changed.
+inline constexpr std::uint64_t migration = 0x9;
 }  // namespace enums::event_kind
 
 namespace enums::detail {
@@ -291,6 +338,7 @@ inline constexpr auto event_kind = std::to_array<EnumEntry>({
     {"vote", 0x6},
     {"resource", 0x7},
     {"repair", 0x8},
+    {"migration", 0x9},
 });
 }  // namespace enums::detail
 
@@ -381,6 +429,17 @@ inline constexpr std::uint16_t done = 18;
 /// A connected peer that leaves a request or its pings unanswered for so long is disconnected, in
 /// milliseconds.
 inline constexpr std::uint16_t request_timeout_ms = 19;
+/// Node that a migration comes from.
+inline constexpr std::uint16_t source = 20;
+/// Node that a migration goes to.
+inline constexpr std::uint16_t target = 21;
+/// Number of a grant of migration: random, the same on both nodes, and never used again.
+inline constexpr std::uint16_t grant = 22;
+/// In requests: how long the grant holds from now on; in replies: what is left of it. In
+/// milliseconds, on this node's clock.
+inline constexpr std::uint16_t deadline_ms = 23;
+/// How far a migration is.
+inline constexpr std::uint16_t migration = 24;
 }  // namespace attr::resource
 
 namespace attr::stats {
@@ -604,6 +663,11 @@ inline constexpr auto resource = std::to_array<Attribute>({
     {"sequence", 17, AttributeType::u64, false, nullptr, nullptr},
     {"done", 18, AttributeType::flag, false, nullptr, nullptr},
     {"request-timeout-ms", 19, AttributeType::u32, false, nullptr, nullptr},
+    {"source", 20, AttributeType::u32, false, nullptr, nullptr},
+    {"target", 21, AttributeType::u32, false, nullptr, nullptr},
+    {"grant", 22, AttributeType::u64, false, nullptr, nullptr},
+    {"deadline-ms", 23, AttributeType::u32, false, nullptr, nullptr},
+    {"migration", 24, AttributeType::u32, false, nullptr, &enumeration::migration},
 });
 }  // namespace set::detail
 
@@ -823,7 +887,7 @@ namespace op::detail::resource_get_lists {
 inline constexpr std::array<std::uint16_t, 1> call_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 15> call_reply{
+inline constexpr std::array<std::uint16_t, 20> call_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
@@ -839,12 +903,17 @@ inline constexpr std::array<std::uint16_t, 15> call_reply{
     attr::resource::held,
     attr::resource::sequence,
     attr::resource::done,
+    attr::resource::migration,
+    attr::resource::source,
+    attr::resource::target,
+    attr::resource::grant,
+    attr::resource::deadline_ms,
 };
 inline constexpr Messages call{call_request, call_reply};
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 15> dump_reply{
+inline constexpr std::array<std::uint16_t, 20> dump_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
@@ -860,6 +929,11 @@ inline constexpr std::array<std::uint16_t, 15> dump_reply{
     attr::resource::held,
     attr::resource::sequence,
     attr::resource::done,
+    attr::resource::migration,
+    attr::resource::source,
+    attr::resource::target,
+    attr::resource::grant,
+    attr::resource::deadline_ms,
 };
 inline constexpr Messages dump{dump_request, dump_reply};
 }  // namespace op::detail::resource_get_lists
@@ -928,6 +1002,66 @@ inline constexpr Operation resource_demote{
     "", {}};
 }  // namespace op
 
+namespace op::detail::resource_migrate_lists {
+inline constexpr std::array<std::uint16_t, 5> call_request{
+    attr::resource::name,
+    attr::resource::epoch,
+    attr::resource::target,
+    attr::resource::grant,
+    attr::resource::deadline_ms,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::resource_migrate_lists
+
+namespace op {
+/// Prepare a live migration from the writer of the adopted configuration to target. On the target:
+/// its devices may be opened, reads and flushes go through the writer, writes wait; the first one
+/// asks for the token. On the writer: when asked, it ends its I/O, makes it stable and stops for
+/// good in this epoch, and the event migration tells that the token is handed over. What is left
+/// then is a configuration of a newer epoch. Any other end has the source serve on: withdrawal, the
+/// deadline, or a newer epoch. Then the target's writes fail.
+inline constexpr Operation resource_migrate{
+    "resource-migrate", 9, &set::resource,
+    &op::detail::resource_migrate_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::migrate_ask_lists {
+inline constexpr std::array<std::uint16_t, 2> call_request{
+    attr::resource::name,
+    attr::resource::grant,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::migrate_ask_lists
+
+namespace op {
+/// On the target, ask for the token now, as its first write does.
+inline constexpr Operation migrate_ask{
+    "migrate-ask", 10, &set::resource,
+    &op::detail::migrate_ask_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::migrate_end_lists {
+inline constexpr std::array<std::uint16_t, 2> call_request{
+    attr::resource::name,
+    attr::resource::grant,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::migrate_end_lists
+
+namespace op {
+/// Withdraw a grant, or end what is prepared on the target. Once this succeeds on the source the
+/// token is not handed over any more. Refused on the source after that it was.
+inline constexpr Operation migrate_end{
+    "migrate-end", 11, &set::resource,
+    &op::detail::migrate_end_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
 namespace op::detail::volume_new_lists {
 inline constexpr std::array<std::uint16_t, 3> call_request{
     attr::volume::name,
@@ -941,7 +1075,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Make a volume with its device.
 inline constexpr Operation volume_new{
-    "volume-new", 9, &set::volume,
+    "volume-new", 12, &set::volume,
     &op::detail::volume_new_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -958,7 +1092,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Remove a volume without a disk, and its device. Refused while it is open.
 inline constexpr Operation volume_del{
-    "volume-del", 10, &set::volume,
+    "volume-del", 13, &set::volume,
     &op::detail::volume_del_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -989,7 +1123,7 @@ inline constexpr Messages dump{dump_request, dump_reply};
 namespace op {
 /// Describe the volumes of a resource, or of all in the network namespace.
 inline constexpr Operation volume_get{
-    "volume-get", 11, &set::volume,
+    "volume-get", 14, &set::volume,
     nullptr, &op::detail::volume_get_lists::dump,
     "", {}};
 }  // namespace op
@@ -1008,7 +1142,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Attach a disk with metadata. The event disk tells the end.
 inline constexpr Operation volume_attach{
-    "volume-attach", 12, &set::volume,
+    "volume-attach", 15, &set::volume,
     &op::detail::volume_attach_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1026,7 +1160,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Detach the disk. I/O goes on through peers. The event disk tells the end.
 inline constexpr Operation volume_detach{
-    "volume-detach", 13, &set::volume,
+    "volume-detach", 16, &set::volume,
     &op::detail::volume_detach_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1045,7 +1179,7 @@ namespace op {
 /// Store the register's ballot and value in the volume's metadata. The event vote tells when it is
 /// durable.
 inline constexpr Operation vote_set{
-    "vote-set", 14, &set::volume,
+    "vote-set", 17, &set::volume,
     &op::detail::vote_set_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1066,7 +1200,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// The register's ballot and value that are durable.
 inline constexpr Operation vote_get{
-    "vote-get", 15, &set::volume,
+    "vote-get", 18, &set::volume,
     &op::detail::vote_get_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1083,7 +1217,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Make known a peer of a resource.
 inline constexpr Operation peer_new{
-    "peer-new", 16, &set::peer,
+    "peer-new", 19, &set::peer,
     &op::detail::peer_new_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1100,7 +1234,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Forget a peer; its connection ends.
 inline constexpr Operation peer_del{
-    "peer-del", 17, &set::peer,
+    "peer-del", 20, &set::peer,
     &op::detail::peer_del_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1141,7 +1275,7 @@ namespace op {
 /// and one for each of its volumes. After a resync of this node's own replicas also one for each of
 /// these.
 inline constexpr Operation peer_get{
-    "peer-get", 18, &set::peer,
+    "peer-get", 21, &set::peer,
     nullptr, &op::detail::peer_get_lists::dump,
     "", {}};
 }  // namespace op
@@ -1162,7 +1296,7 @@ namespace op {
 /// Hand over a connected and authenticated socket as a stream to a peer. The first with a new
 /// session ends an earlier connection.
 inline constexpr Operation peer_connect{
-    "peer-connect", 19, &set::peer,
+    "peer-connect", 22, &set::peer,
     &op::detail::peer_connect_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1179,7 +1313,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End the connection to a peer.
 inline constexpr Operation peer_disconnect{
-    "peer-disconnect", 20, &set::peer,
+    "peer-disconnect", 23, &set::peer,
     &op::detail::peer_disconnect_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1200,7 +1334,7 @@ namespace op {
 /// As the writer: make the replicas of a peer, or of this node itself, equal and keep them so. It
 /// may then join.
 inline constexpr Operation sync_start{
-    "sync-start", 21, &set::peer,
+    "sync-start", 24, &set::peer,
     &op::detail::sync_start_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1218,7 +1352,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Change the upper bound of a resync, now.
 inline constexpr Operation sync_set{
-    "sync-set", 22, &set::peer,
+    "sync-set", 25, &set::peer,
     &op::detail::sync_set_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1235,7 +1369,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Stop copying; new writes go on to be received.
 inline constexpr Operation sync_pause{
-    "sync-pause", 23, &set::peer,
+    "sync-pause", 26, &set::peer,
     &op::detail::sync_pause_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1252,7 +1386,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Go on copying.
 inline constexpr Operation sync_resume{
-    "sync-resume", 24, &set::peer,
+    "sync-resume", 27, &set::peer,
     &op::detail::sync_resume_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1269,7 +1403,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End a resync. What is not yet equal stays known.
 inline constexpr Operation sync_stop{
-    "sync-stop", 25, &set::peer,
+    "sync-stop", 28, &set::peer,
     &op::detail::sync_stop_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1287,7 +1421,7 @@ namespace op {
 /// Announce that the node is proposed as in sync: from now on it must complete each write (R6b).
 /// Refused unless its resync is done.
 inline constexpr Operation sync_join{
-    "sync-join", 26, &set::peer,
+    "sync-join", 29, &set::peer,
     &op::detail::sync_join_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1312,7 +1446,7 @@ inline constexpr std::array<std::uint16_t, 12> event{
 namespace op {
 /// A change of state.
 inline constexpr Operation event{
-    "event", 27, &set::event,
+    "event", 30, &set::event,
     nullptr, nullptr,
     "events", op::detail::event_lists::event};
 }  // namespace op
@@ -1326,6 +1460,9 @@ inline constexpr auto operations = std::to_array<const Operation*>({
     &op::resource_configure,
     &op::resource_serve,
     &op::resource_demote,
+    &op::resource_migrate,
+    &op::migrate_ask,
+    &op::migrate_end,
     &op::volume_new,
     &op::volume_del,
     &op::volume_get,

@@ -53,6 +53,9 @@ enum braid_feature {
 /* Longest term and timeout, in milliseconds. */
 #define BRAID_TERM_MAX_MS	600000
 
+/* Longest time that a grant of migration holds, in milliseconds. */
+#define BRAID_DEADLINE_MAX_MS	604800000
+
 /* What happens to I/O while the writer may not complete it. */
 enum braid_policy {
 	/* It is held until the configuration allows it again. */
@@ -86,6 +89,49 @@ enum braid_service {
 	BRAID_SERVICE_DRAINING = 5,
 	/* All I/O fails until the node is demoted. */
 	BRAID_SERVICE_FAILED = 6,
+	/*
+	 * A migration comes here: the device may be opened, reads and flushes
+	 * go to the writer, writes wait for the token.
+	 */
+	BRAID_SERVICE_INCOMING = 7,
+	/*
+	 * The token was handed over. This node has stopped for good in this
+	 * epoch; I/O waits for a newer one.
+	 */
+	BRAID_SERVICE_OUTGOING = 8,
+};
+
+/* How far a live migration is, as this node sees it (M1). */
+enum braid_migration {
+	/* There is none. */
+	BRAID_MIGRATION_NONE = 0,
+	/*
+	 * On the source: it serves, and hands the token over when the target
+	 * asks.
+	 */
+	BRAID_MIGRATION_GRANTED = 1,
+	/*
+	 * On the source: the target asked; I/O under way ends and is made
+	 * stable, new I/O waits.
+	 */
+	BRAID_MIGRATION_DRAINING = 2,
+	/*
+	 * On the target: the device may be opened; the first write asks for the
+	 * token.
+	 */
+	BRAID_MIGRATION_PREPARED = 3,
+	/* On the target: the source was asked for the token. */
+	BRAID_MIGRATION_ASKED = 4,
+	/*
+	 * On both: the source has stopped for good in this epoch. What is left
+	 * is a newer one.
+	 */
+	BRAID_MIGRATION_HANDED_OVER = 5,
+	/*
+	 * On the target: it is the writer of the adopted configuration, but
+	 * does not serve yet.
+	 */
+	BRAID_MIGRATION_SWAPPED = 6,
 };
 
 /* The state of a volume's own disk. */
@@ -155,6 +201,8 @@ enum braid_event_kind {
 	 * node-id, and was rewritten; with error it was not.
 	 */
 	BRAID_EVENT_KIND_REPAIR = 8,
+	/* The stage of a migration changed. */
+	BRAID_EVENT_KIND_MIGRATION = 9,
 };
 
 /* The module as a whole. */
@@ -275,6 +323,22 @@ enum braid_a_resource {
 	 * long is disconnected, in milliseconds.
 	 */
 	BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS,
+	/* Node that a migration comes from. */
+	BRAID_A_RESOURCE_SOURCE,
+	/* Node that a migration goes to. */
+	BRAID_A_RESOURCE_TARGET,
+	/*
+	 * Number of a grant of migration: random, the same on both nodes, and
+	 * never used again.
+	 */
+	BRAID_A_RESOURCE_GRANT,
+	/*
+	 * In requests: how long the grant holds from now on; in replies: what
+	 * is left of it. In milliseconds, on this node's clock.
+	 */
+	BRAID_A_RESOURCE_DEADLINE_MS,
+	/* How far a migration is. */
+	BRAID_A_RESOURCE_MIGRATION,
 
 	__BRAID_A_RESOURCE_MAX,
 	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1
@@ -509,6 +573,26 @@ enum braid_cmd {
 	 * refused while a device is open, unless forced: then all I/O fails.
 	 */
 	BRAID_CMD_RESOURCE_DEMOTE,
+	/*
+	 * Prepare a live migration from the writer of the adopted configuration
+	 * to target. On the target: its devices may be opened, reads and
+	 * flushes go through the writer, writes wait; the first one asks for
+	 * the token. On the writer: when asked, it ends its I/O, makes it
+	 * stable and stops for good in this epoch, and the event migration
+	 * tells that the token is handed over. What is left then is a
+	 * configuration of a newer epoch. Any other end has the source serve
+	 * on: withdrawal, the deadline, or a newer epoch. Then the target's
+	 * writes fail.
+	 */
+	BRAID_CMD_RESOURCE_MIGRATE,
+	/* On the target, ask for the token now, as its first write does. */
+	BRAID_CMD_MIGRATE_ASK,
+	/*
+	 * Withdraw a grant, or end what is prepared on the target. Once this
+	 * succeeds on the source the token is not handed over any more. Refused
+	 * on the source after that it was.
+	 */
+	BRAID_CMD_MIGRATE_END,
 	/* Make a volume with its device. */
 	BRAID_CMD_VOLUME_NEW,
 	/*

@@ -181,9 +181,9 @@ class Node:
         """A command of blkio.py, and its answer, refused or not."""
         return self.io.ask(command, timeout)
 
-    def open(self, volume: int = 0, *, write: bool = True) -> int | str:
+    def open(self, volume: int = 0, *, write: bool = True, cached: bool = False) -> int | str:
         """Opens the device: a descriptor of blkio.py's, or the name of an error."""
-        answer = self.request(open=self.device(volume), write=write)
+        answer = self.request(open=self.device(volume), write=write, cached=cached)
         return answer.get("fd", answer.get("error"))
 
     def close(self, fd: int) -> None:
@@ -483,9 +483,12 @@ class BraidResource:
         return f"{self.name}-{volume}.history"
 
     def writer_job(self, node: Node, *, volume: int = 0, blocks: int = 512, count: int = 0,
-                   flush_every: int = 10) -> "WriterJob":
-        """Starts a writer of stamped blocks; all writers of a volume share one history."""
-        return WriterJob(self, node, volume, blocks, count, flush_every)
+                   flush_every: int = 10, skip: int = 0) -> "WriterJob":
+        """Starts a writer of stamped blocks; all writers of a volume share one history.
+
+        skip leaves sequence numbers to another writer that is to stop before this one begins.
+        """
+        return WriterJob(self, node, volume, blocks, count, flush_every, skip)
 
     def write(self, node: Node, *, timeout: float = 60, **options: object) -> None:
         """Writes count stamped blocks."""
@@ -584,14 +587,14 @@ class WriterJob:
     """A writer of stamped blocks that runs on by itself."""
 
     def __init__(self, resource: BraidResource, node: Node, volume: int, blocks: int, count: int,
-                 flush_every: int):
+                 flush_every: int, skip: int = 0):
         self.resource, self.node = resource, node
         self.file = node.host.machine.share / resource.log(volume)
         before = self.acknowledged()
         self.process: Process = node.host.start(stamp(
             node.host, "write", node.device(volume), "--blocks", blocks, "--log",
             f"/lab/{resource.log(volume)}", "--seed", resource.rng.randrange(1 << 30), "--first",
-            resource.next_sequence(volume), "--count", count, "--flush-every", flush_every))
+            resource.next_sequence(volume) + skip, "--count", count, "--flush-every", flush_every))
         self._start = before
 
     def acknowledged(self) -> int:

@@ -6,7 +6,7 @@
 
 Reads a JSON command a line and answers with an object, in a line: {"error": "EIO"} for one that fails.
 
-    {"open": PATH, "write": BOOL}                           -> {"fd": N}; O_DIRECT
+    {"open": PATH, "write": BOOL, "cached": BOOL}           -> {"fd": N}; O_DIRECT unless cached
     {"close": FD}                                           -> {}
     {"pwrite": FD, "at": N, "count": N, "seed": N, "fua": BOOL}  -> {}
     {"pread": FD, "at": N, "count": N}                      -> {"digest": ...}
@@ -41,7 +41,7 @@ def do(command: dict) -> dict:
     count, at = command.get("count", 0), command.get("at", 0)
     if "open" in command:
         mode = os.O_RDWR if command.get("write") else os.O_RDONLY
-        return {"fd": os.open(command["open"], mode | os.O_DIRECT)}
+        return {"fd": os.open(command["open"], mode | (0 if command.get("cached") else os.O_DIRECT))}
     if "close" in command:
         os.close(command["close"])
     elif "pwrite" in command:
