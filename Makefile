@@ -10,7 +10,7 @@ PREFIX ?= /usr
 DESTDIR ?=
 ARGS ?=
 
-.PHONY: help packages module userland test test-unit test-uml test-vm fuzz lint bench demo install \
+.PHONY: help packages module userland test test-unit test-uml test-vm coverage fuzz lint bench demo install \
 	dkms deb clean
 
 help: ## list these targets
@@ -39,6 +39,9 @@ test-uml: packages ## tests in User-Mode Linux, plain and with all checkers
 
 test-vm: packages ## tests on QEMU hosts with Debian's 6.1 and 6.12 kernels
 	scripts/run-tests vm
+
+coverage: packages ## lines of the module that the plain UML lane runs; ARGS="-k name" for a part
+	$(PYTHON) scripts/coverage $(ARGS)
 
 fuzz: packages ## fuzz core/ on this machine and netlink in the lab; SECONDS_EACH=60
 	scripts/run-tests fuzz

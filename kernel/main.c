@@ -7,6 +7,7 @@
 #include "request.h"
 #include "resource.h"
 #include "stream.h"
+#include "test/coverage.h"
 #include "volume.h"
 
 #include <linux/module.h>
@@ -59,6 +60,7 @@ static void __exit braid_exit(void)
 	exit_parts(ARRAY_SIZE(parts));
 	/* Objects freed after a grace period, whose functions are in this module. */
 	rcu_barrier();
+	braid_coverage_write();
 }
 
 module_init(braid_init);

@@ -381,3 +381,26 @@ def test_reads_while_the_writer_is_cut_off_from_one(lab):
         found = a.host.run(stamp(a.host, "read", a.device(), "--blocks", 512)).out.split()
         assert r.history().violations(found) == []
         r.compare()
+
+
+@pytest.mark.uml
+def test_a_read_that_outlasts_the_lease(lab):
+    """P5: a lease that runs out while the disk reads is noticed when it has read."""
+    with mirror(lab, "ab") as r:
+        a, b = r.nodes
+        r.write(a, count=20)
+        fd = a.open(write=False)
+        a.disks[0].slow(60_000)
+        answer = a.io.started().send(f'{{"pread": {fd}, "at": 0, "count": 4096}}')
+        r.cut(a, b)
+        a.wait_service("held")
+        a.disks[0].heal()  # what is delayed is done now
+        time.sleep(r.lease_ms / 1000)
+        assert not answer.done(), "answered without a lease"
+        r.drop(b)
+        assert "digest" in a.io.started().hear(answer)
+        a.close(fd)
+        r.heal(a, b)
+        r.sync(b)
+        r.check_data(a)
+        r.compare()

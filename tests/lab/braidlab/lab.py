@@ -56,7 +56,7 @@ class Lab:
     def load_braid(self, machine: Machine) -> Path:
         """Builds braid.ko for a machine's kernel and loads it; returns the folder of modules."""
         folder = modules.braid(machine.kernel)
-        machine.load(folder / "braid.ko")
+        machine.load(folder / "braid.ko", *(["coverage=/lab/coverage"] if modules.COVERAGE else []))
         return folder
 
     def end(self, verdict: bool) -> None:

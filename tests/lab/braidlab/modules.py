@@ -10,6 +10,8 @@ from .errors import LabError
 from .kernels import TOP, Kernel
 
 BUILD = Path(os.environ.get("BRAID_BUILD", TOP / "build"))
+# Set by scripts/coverage.
+COVERAGE = "BRAID_COVERAGE" in os.environ
 
 
 @cache
@@ -18,8 +20,9 @@ def braid(kernel: Kernel) -> Path:
 
     That for User-Mode Linux is a debug build, in which faults can be injected.
     """
-    out = BUILD / "module" / kernel.name
+    out = BUILD / ("coverage" if COVERAGE else "module") / kernel.name
     _run([TOP / "scripts/build-module", "--kdir", kernel.build, "--out", out,
+          *(["--coverage"] if COVERAGE else []),
           *(["--arch", "um", "--debug"] if kernel.arch == "um" else [])], out)
     return out
 
