@@ -66,6 +66,7 @@ static int put_event(struct sk_buff *msg, struct braid_resource *res,
 	    nla_put_string(msg, BRAID_A_EVENT_NAME, res->name) ||
 	    (event->volume && nla_put_u32(msg, BRAID_A_EVENT_VOLUME, *event->volume)) ||
 	    (event->node && nla_put_u32(msg, BRAID_A_EVENT_NODE_ID, *event->node)) ||
+	    (event->stream && nla_put_u32(msg, BRAID_A_EVENT_STREAM_ID, *event->stream)) ||
 	    put_text(msg, BRAID_A_EVENT_OLD, event->old) ||
 	    put_text(msg, BRAID_A_EVENT_NEW, event->new) ||
 	    put_text(msg, BRAID_A_EVENT_CAUSE, event->cause) ||

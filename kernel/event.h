@@ -13,6 +13,7 @@ struct braid_resource;
  * @kind: enum braid_event_kind
  * @volume: number of the volume that it is about, or NULL
  * @node: id of the peer that it is about, or NULL
+ * @stream: its stream that it is about, or NULL
  * @old: state before, or NULL
  * @new: state now, or NULL
  * @cause: for people, or NULL
@@ -25,6 +26,7 @@ struct braid_event {
 	u32 kind;
 	const u32 *volume;
 	const u32 *node;
+	const u32 *stream;
 	const char *old;
 	const char *new;
 	const char *cause;

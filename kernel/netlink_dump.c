@@ -9,6 +9,7 @@
 #include "peer.h"
 #include "region.h"
 #include "resource.h"
+#include "stream.h"
 #include "sync.h"
 #include "volume.h"
 
@@ -214,6 +215,31 @@ static u32 lease_left_ms(const struct braid_peer *peer)
 	return until > now ? div_u64(until - now, NSEC_PER_MSEC) : 0;
 }
 
+static int put_streams(struct sk_buff *msg, struct braid_peer *peer)
+{
+	int err = 0;
+	u32 i;
+
+	spin_lock(&peer->lock);
+	for (i = 0; i < BRAID_STREAMS && !err; i++) {
+		const struct braid_stream *stream = peer->streams[i];
+		struct nlattr *nest;
+
+		if (!stream)
+			continue;
+		nest = nla_nest_start(msg, BRAID_A_PEER_STREAM);
+		if (!nest || nla_put_u32(msg, BRAID_A_STREAM_STREAM_ID, stream->id) ||
+		    braid_put_u64(msg, BRAID_A_STREAM_SENT, READ_ONCE(stream->sent_bytes)) ||
+		    (stream->tls && nla_put_flag(msg, BRAID_A_STREAM_TLS)) ||
+		    (stream->retiring && nla_put_flag(msg, BRAID_A_STREAM_RETIRING)))
+			err = -EMSGSIZE;
+		else
+			nla_nest_end(msg, nest);
+	}
+	spin_unlock(&peer->lock);
+	return err;
+}
+
 static int put_peer(struct sk_buff *msg, struct braid_peer *peer)
 {
 	struct braid_resource *res = peer->res;
@@ -230,6 +256,7 @@ static int put_peer(struct sk_buff *msg, struct braid_peer *peer)
 	    nla_put_u32(msg, BRAID_A_PEER_LINK_STATE, peer->state) ||
 	    (peer->session && braid_put_u64(msg, BRAID_A_PEER_SESSION, peer->session)) ||
 	    nla_put_u32(msg, BRAID_A_PEER_STREAMS, peer->stream_count) ||
+	    put_streams(msg, peer) ||
 	    nla_put_u32(msg, BRAID_A_PEER_LEASE_MS, lease_left_ms(peer)) ||
 	    put_sync(msg, res->syncs[peer->node]))
 		return -EMSGSIZE;

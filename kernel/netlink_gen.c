@@ -178,12 +178,19 @@ static const struct nla_policy braid_nl_peer_get_policy[BRAID_A_PEER_NAME + 1] =
 	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 };
 
-static const struct nla_policy braid_nl_peer_connect_policy[BRAID_A_PEER_CHECKSUMS + 1] = {
+static const struct nla_policy braid_nl_peer_connect_policy[BRAID_A_PEER_KEY_LIMIT + 1] = {
 	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
 	[BRAID_A_PEER_FD] = { .type = NLA_U32 },
 	[BRAID_A_PEER_SESSION] = NLA_POLICY_MIN(NLA_U64, 1),
 	[BRAID_A_PEER_CHECKSUMS] = { .type = NLA_FLAG },
+	[BRAID_A_PEER_KEY_LIMIT] = NLA_POLICY_MIN(NLA_U64, 1),
+};
+
+static const struct nla_policy braid_nl_peer_retire_policy[BRAID_A_PEER_STREAM_ID + 1] = {
+	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
+	[BRAID_A_PEER_STREAM_ID] = { .type = NLA_U32 },
 };
 
 static const struct nla_policy braid_nl_peer_disconnect_policy[BRAID_A_PEER_NODE_ID + 1] = {
@@ -225,7 +232,7 @@ static const struct nla_policy braid_nl_sync_join_policy[BRAID_A_PEER_NODE_ID + 
 	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
 };
 
-const struct genl_ops braid_nl_ops[29] = {
+const struct genl_ops braid_nl_ops[30] = {
 	{
 		.cmd		= BRAID_CMD_MODULE_GET,
 		.doit		= braid_nl_module_get_doit,
@@ -381,7 +388,14 @@ const struct genl_ops braid_nl_ops[29] = {
 		.cmd		= BRAID_CMD_PEER_CONNECT,
 		.doit		= braid_nl_peer_connect_doit,
 		.policy		= braid_nl_peer_connect_policy,
-		.maxattr	= BRAID_A_PEER_CHECKSUMS,
+		.maxattr	= BRAID_A_PEER_KEY_LIMIT,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_PEER_RETIRE,
+		.doit		= braid_nl_peer_retire_doit,
+		.policy		= braid_nl_peer_retire_policy,
+		.maxattr	= BRAID_A_PEER_STREAM_ID,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{

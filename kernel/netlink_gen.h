@@ -33,6 +33,7 @@ int braid_nl_peer_new_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_peer_del_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_peer_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 int braid_nl_peer_connect_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_peer_retire_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_peer_disconnect_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_sync_set_doit(struct sk_buff *skb, struct genl_info *info);
@@ -44,7 +45,7 @@ int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info);
 /* pre_doit does not see dumps: this is where their callers are checked. */
 int braid_nl_dump_start(struct netlink_callback *cb);
 
-extern const struct genl_ops braid_nl_ops[29];
+extern const struct genl_ops braid_nl_ops[30];
 
 enum braid_nlgrp {
 	BRAID_NLGRP_EVENTS,

@@ -116,6 +116,7 @@ int braid_nl_peer_connect_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *fd = info->attrs[BRAID_A_PEER_FD];
 	struct nlattr *session = info->attrs[BRAID_A_PEER_SESSION];
+	struct nlattr *limit = info->attrs[BRAID_A_PEER_KEY_LIMIT];
 	struct braid_peer *peer;
 	struct socket *sock;
 	const char *why;
@@ -140,13 +141,37 @@ int braid_nl_peer_connect_doit(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	}
 	err = braid_stream_new(peer, sock, tls, nla_get_u64(session),
-			       info->attrs[BRAID_A_PEER_CHECKSUMS]);
+			       info->attrs[BRAID_A_PEER_CHECKSUMS], limit ? nla_get_u64(limit) : 0);
 	put_peer(peer);
 	if (!err)
 		return 0;
 	sockfd_put(sock);
 	if (err == -EBUSY)
 		refuse(info, fd, err, "the peer has as many streams as it can have");
+	return err;
+}
+
+int braid_nl_peer_retire_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *id = info->attrs[BRAID_A_PEER_STREAM_ID];
+	struct braid_peer *peer;
+	int err;
+
+	if (!id)
+		return missing(info, BRAID_A_PEER_STREAM_ID, "the stream is missing");
+	peer = peer_of(info, &err);
+	if (!peer)
+		return err;
+	err = braid_peer_retire(peer, nla_get_u32(id));
+	put_peer(peer);
+	switch (err) {
+	case -ENOENT:
+		return refuse(info, id, err, "the peer has no such stream that is up");
+	case -EALREADY:
+		return refuse(info, id, err, "the stream is being retired");
+	case -EBUSY:
+		return refuse(info, id, err, "it is the only stream: connect another one first");
+	}
 	return err;
 }
 

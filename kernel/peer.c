@@ -399,6 +399,34 @@ void braid_peer_message(struct braid_peer *peer, u8 type, const void *value)
 	braid_stream_put(stream);
 }
 
+/* Goes on with a stream's end: GOODBYE is said once all requests of ours have their replies. */
+static const char *retire(struct braid_peer *peer, struct braid_stream *stream, u32 ms)
+{
+	bool say;
+
+	spin_lock(&peer->lock);
+	say = !stream->goodbye && stream->credit == stream->window;
+	if (say)
+		stream->goodbye = true;
+	spin_unlock(&peer->lock);
+	if (say)
+		braid_stream_message(stream, BRAID_MSG_GOODBYE, 0, NULL, GFP_NOIO);
+	stream->retiring_ms += ms;
+	return stream->retiring_ms >= peer->res->request_ms ?
+		"a stream's end was left unanswered" : NULL;
+}
+
+static void watch_key(struct braid_peer *peer, struct braid_stream *stream)
+{
+	if (!stream->key_limit || stream->key_told ||
+	    READ_ONCE(stream->sent_bytes) < stream->key_limit)
+		return;
+	stream->key_told = true;
+	braid_event_simple(peer->res, BRAID_EVENT_KIND_STREAM, .node = &peer->node,
+			   .stream = &stream->id, .new = "key-use",
+			   .cause = "connect another stream and retire this one");
+}
+
 /*
  * Why a stream is given up, or NULL. One that brought nothing for the time-out is dead, and a peer
  * that lives but leaves a request unanswered is stuck. Time in which the ticks did not run counts
@@ -430,6 +458,8 @@ static const char *overdue(struct braid_peer *peer, struct braid_stream *stream,
 	spin_unlock(&peer->lock);
 	if (stuck)
 		return "a request was left unanswered";
+	if (READ_ONCE(stream->retiring))
+		return retire(peer, stream, ms);
 	WRITE_ONCE(stream->unanswered_ms, READ_ONCE(stream->unanswered_ms) + ms);
 	return READ_ONCE(stream->unanswered_ms) >= res->request_ms ?
 		"pings were left unanswered" : NULL;
@@ -460,8 +490,9 @@ static void tick_work(struct work_struct *work)
 		if (why) {
 			cause = why;
 			session = stream->session;
-		} else if (stream->greeted) {
+		} else if (stream->greeted && !READ_ONCE(stream->goodbye)) {
 			ping_stream(peer, stream);
+			watch_key(peer, stream);
 		}
 		braid_stream_put(stream);
 	}
@@ -551,6 +582,7 @@ int braid_peer_add_stream(struct braid_peer *peer, struct braid_stream *stream)
 		first = true;
 	}
 	stream->number = i;
+	stream->id = peer->stream_ids++;
 	braid_stream_get(stream);
 	peer->streams[i] = stream;
 	peer->stream_count++;
@@ -632,15 +664,72 @@ static void park_tags(struct braid_peer *peer, struct braid_stream *stream)
 	}
 }
 
-/* One stream of a connection never ends alone. */
+/* Whether the connection has a stream that stays, other than @stream. */
+static bool has_another(struct braid_peer *peer, const struct braid_stream *stream, bool greeted)
+{
+	u32 i;
+
+	lockdep_assert_held(&peer->lock);
+	for (i = 0; i < BRAID_STREAMS; i++) {
+		const struct braid_stream *other = peer->streams[i];
+
+		if (other && other != stream && other->session == stream->session &&
+		    !other->failed && !other->retiring && (other->greeted || !greeted))
+			return true;
+	}
+	return false;
+}
+
+int braid_peer_retire(struct braid_peer *peer, u32 id)
+{
+	int err = -ENOENT;
+	u32 i;
+
+	lockdep_assert_held(&peer->res->lock);
+	spin_lock(&peer->lock);
+	for (i = 0; i < BRAID_STREAMS; i++) {
+		struct braid_stream *stream = peer->streams[i];
+
+		if (!stream || stream->id != id || stream->failed || !stream->greeted)
+			continue;
+		err = stream->retiring ? -EALREADY : has_another(peer, stream, true) ? 0 : -EBUSY;
+		if (!err)
+			stream->retiring = true;
+	}
+	spin_unlock(&peer->lock);
+	return err;
+}
+
+int braid_peer_message_goodbye(struct braid_peer *peer, struct braid_stream *stream)
+{
+	int err = -ESHUTDOWN;
+
+	spin_lock(&peer->lock);
+	/* The other stream's HELLO may still be on its way when this one overtakes it. */
+	if (!stream->goodbye && has_another(peer, stream, false)) {
+		stream->retiring = true;
+		err = 0;
+	} else if (!stream->goodbye) {
+		stream->cause = "closed by the peer";
+	}
+	spin_unlock(&peer->lock);
+	return err;
+}
+
+/* One stream of a connection never ends alone, unless in good order. */
 void braid_peer_del_stream(struct braid_peer *peer, struct braid_stream *stream, const char *cause)
 {
 	struct braid_resource *res = peer->res;
 	bool last;
 	u32 i;
 
-	braid_peer_disconnect(peer, stream->session, cause);
-	park_tags(peer, stream);
+	if (cause) {
+		braid_peer_disconnect(peer, stream->session, cause);
+		park_tags(peer, stream);
+	} else {
+		braid_event_simple(res, BRAID_EVENT_KIND_STREAM, .node = &peer->node,
+				   .stream = &stream->id, .new = "retired");
+	}
 	trace_braid_stream(stream, false);
 	spin_lock(&peer->lock);
 	peer->streams[stream->number] = NULL;
@@ -654,7 +743,7 @@ void braid_peer_del_stream(struct braid_peer *peer, struct braid_stream *stream,
 	}
 	spin_unlock(&peer->lock);
 	if (last)
-		set_link(peer, BRAID_LINK_STATE_DISCONNECTED, cause);
+		set_link(peer, BRAID_LINK_STATE_DISCONNECTED, cause ?: "closed by the peer");
 	braid_sync_check(res, peer->node);
 	braid_peer_update(peer);
 

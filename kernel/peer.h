@@ -42,6 +42,7 @@ struct braid_peer {
 	struct list_head parked;
 	struct braid_stream *streams[BRAID_STREAMS];
 	u32 stream_count;
+	u32 stream_ids;			/* given so far */
 	u64 session;
 	bool drained;			/* earlier I/O has ended, the streams may work */
 	u32 state;
@@ -103,6 +104,14 @@ struct braid_stream *braid_peer_stream(struct braid_peer *peer, u32 index);
 /* A socket went into the peer's table or out of it. The stream's thread. */
 int braid_peer_add_stream(struct braid_peer *peer, struct braid_stream *stream);
 int braid_peer_greet(struct braid_peer *peer, struct braid_stream *stream);
+/*
+ * One stream of several takes no new requests, and ends when it has none. -EBUSY if it has to stay
+ * for lack of others. Under the resource's lock.
+ */
+int braid_peer_retire(struct braid_peer *peer, u32 id);
+/* The peer has said GOODBYE on a stream. An error ends it; good order is -ESHUTDOWN. */
+int braid_peer_message_goodbye(struct braid_peer *peer, struct braid_stream *stream);
+/* @cause: of the whole connection's end, or NULL if only this stream ends. */
 void braid_peer_del_stream(struct braid_peer *peer, struct braid_stream *stream, const char *cause);
 /* The next request that @stream may send, with a tag; NULL if there is none. */
 struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream *stream);

@@ -58,7 +58,8 @@ struct braid_stream *braid_peer_stream(struct braid_peer *peer, u32 index)
 
 	spin_lock(&peer->lock);
 	stream = peer->streams[index];
-	if (stream && (!stream->greeted || stream->failed || stream->session != peer->session))
+	if (stream && (!stream->greeted || stream->failed || stream->retiring ||
+		       stream->session != peer->session))
 		stream = NULL;
 	if (stream)
 		braid_stream_get(stream);
@@ -105,8 +106,8 @@ struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream 
 	u32 bytes, tag;
 
 	spin_lock(&peer->lock);
-	if (!peer->ready || !stream->greeted || stream->failed || !stream->credit ||
-	    list_empty(&peer->queue))
+	if (!peer->ready || !stream->greeted || stream->failed || stream->retiring ||
+	    !stream->credit || list_empty(&peer->queue))
 		goto out;
 	send = list_first_entry(&peer->queue, struct braid_send, list);
 	bytes = braid_send_payload(send);

@@ -20,6 +20,13 @@
 #include <net/tcp.h>
 #include <net/tls.h>
 
+/*
+ * What a key may be used for is a number of cipher blocks; a record takes two more than its data.
+ * Each call may begin one, apart from those that are full. 2^37: the spec says why.
+ */
+#define RECORD_BYTES		32
+#define KEY_LIMIT_DEFAULT	BIT_ULL(37)
+
 /* Type of a TLS record that carries data. */
 #define TLS_DATA	23
 
@@ -302,8 +309,8 @@ static bool pending(struct braid_stream *stream)
 	if (any)
 		return true;
 	spin_lock(&peer->lock);
-	if (peer->ready && stream->greeted && !stream->failed && stream->credit &&
-	    !list_empty(&peer->queue)) {
+	if (peer->ready && stream->greeted && !stream->failed && !stream->retiring &&
+	    stream->credit && !list_empty(&peer->queue)) {
 		struct braid_send *send = list_first_entry(&peer->queue, struct braid_send, list);
 
 		any = braid_send_payload(send) <= stream->credit_bytes;
@@ -324,16 +331,20 @@ static int send_some(struct braid_stream *stream, int flags)
 		if (stream->vec_bytes)
 			msg.msg_flags |= MSG_MORE;
 		sent = kernel_sendmsg(stream->sock, &msg, &vec, 1, vec.iov_len);
-		if (sent > 0)
+		if (sent > 0) {
 			stream->frame_sent += sent;
+			stream->sent_bytes += sent + RECORD_BYTES;
+		}
 		return sent;
 	}
 	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, stream->vecs, stream->vec_count,
 		      stream->vec_bytes);
 	iov_iter_advance(&msg.msg_iter, stream->vec_sent);
 	sent = sock_sendmsg(stream->sock, &msg);
-	if (sent > 0)
+	if (sent > 0) {
 		stream->vec_sent += sent;
+		stream->sent_bytes += sent + RECORD_BYTES;
+	}
 	return sent;
 }
 
@@ -389,7 +400,10 @@ void braid_stream_pump(struct braid_stream *stream, bool may_block)
 			return;
 		}
 		if (err) {
-			braid_peer_disconnect(stream->peer, stream->session, "sending failed");
+			/* After GOODBYE the thread finds out why. */
+			if (!READ_ONCE(stream->goodbye))
+				braid_peer_disconnect(stream->peer, stream->session,
+						      "sending failed");
 			return;
 		}
 	} while (!READ_ONCE(stream->failed) && pending(stream));
@@ -479,8 +493,10 @@ static int receive_iter(struct braid_stream *stream, struct msghdr *msg)
 			return got;
 		if (!got)
 			return -ECONNRESET;
-		if (stream->tls && record_type(msg, control, sizeof(control)))
+		if (stream->tls && record_type(msg, control, sizeof(control))) {
+			stream->cause = "a TLS record that is not data";
 			return -EPROTO;
+		}
 		atomic64_inc(&stream->heard);
 	}
 	return 0;
@@ -676,8 +692,7 @@ static int receive_message(struct braid_stream *stream)
 	case BRAID_MSG_PONG:
 		return receive_ping(stream, &header, body);
 	case BRAID_MSG_GOODBYE:
-		stream->cause = "closed by the peer";
-		return -ESHUTDOWN;
+		return braid_peer_message_goodbye(stream->peer, stream);
 	case BRAID_MSG_REPLY:
 		return receive_reply(stream, &header, body);
 	default:
@@ -780,6 +795,8 @@ static int stream_thread(void *arg)
 {
 	struct braid_stream *stream = arg;
 	struct braid_peer *peer = stream->peer;
+	const char *cause;
+	bool retired;
 	int err;
 
 	say_hello(stream);
@@ -790,17 +807,20 @@ static int stream_thread(void *arg)
 		err = receive_message(stream);
 
 	spin_lock(&peer->lock);
+	/* After our GOODBYE nothing of ours is lost with it; the peer judges for itself. */
+	retired = stream->goodbye && !stream->failed && !stream->cause;
 	stream->failed = true;
 	spin_unlock(&peer->lock);
 	braid_stream_shutdown(stream);
 	close_out(stream);
-	braid_peer_del_stream(peer, stream, stream->cause ?:
-			      err == -ECONNRESET ? "closed by the peer" : "the socket failed");
+	cause = stream->cause ?: err == -ECONNRESET ? "closed by the peer" : "the socket failed";
+	braid_peer_del_stream(peer, stream, retired ? NULL : cause);
 	braid_stream_put(stream);
 	module_put_and_kthread_exit(0);
 }
 
-int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64 session, bool crc)
+int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64 session, bool crc,
+		     u64 key_limit)
 {
 	struct braid_stream *stream = kzalloc(sizeof(*stream), GFP_KERNEL);
 	int err = -ENOMEM;
@@ -811,6 +831,7 @@ int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64
 	stream->session = session;
 	stream->tls = tls;
 	stream->crc = crc;
+	stream->key_limit = key_limit ?: tls ? KEY_LIMIT_DEFAULT : 0;
 	mutex_init(&stream->send_lock);
 	spin_lock_init(&stream->out_lock);
 	INIT_LIST_HEAD(&stream->out);

@@ -50,6 +50,13 @@ struct braid_stream {
 	bool failed;
 	bool out_closed;		/* under @out_lock */
 	u32 number;
+	u32 id;				/* for userland */
+	bool retiring;			/* takes no new requests; under the peer's lock */
+	bool goodbye;			/* said, on our side */
+	u32 retiring_ms;
+	bool key_told;
+	u64 key_limit;			/* of @sent_bytes; 0 is none */
+	u64 sent_bytes;			/* and a block for each record; under @send_lock */
 	const char *cause;
 
 	struct mutex send_lock;		/* see above */
@@ -85,7 +92,8 @@ struct braid_stream {
  * Takes over a socket that braid_stream_check() accepted, with its reference if it succeeds. Under
  * the resource's lock.
  */
-int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64 session, bool crc);
+int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64 session, bool crc,
+		     u64 key_limit);
 void braid_stream_get(struct braid_stream *stream);
 void braid_stream_put(struct braid_stream *stream);
 /* Ends it; the thread does the rest. Any process context. */

@@ -31,6 +31,11 @@
  * The payloads of all WRITEs without a reply, and those that READs ask for, are at
  * most window_bytes. That is the flow control: whoever keeps to it never waits for
  * the socket's sake, and whoever does not is disconnected.
+ *
+ * One stream of several ends in good order when both have sent GOODBYE on it. Who
+ * has sent it has all replies to its requests, and sends no more of them; who
+ * receives it does the same in its turn, and whoever has sent it before it came
+ * closes the socket.
  */
 #ifndef _BRAID_CORE_MESSAGES_H
 #define _BRAID_CORE_MESSAGES_H
@@ -65,7 +70,7 @@
  * @BRAID_MSG_VOLUME: the sender's disk for a volume
  * @BRAID_MSG_PING: proves life, and may ask for a lease
  * @BRAID_MSG_PONG: its answer
- * @BRAID_MSG_GOODBYE: the sender closes this stream, all is well
+ * @BRAID_MSG_GOODBYE: no more requests of the sender come on this stream
  * @BRAID_MSG_STABLE: carries nothing but stable, for an idle volume
  * @BRAID_MSG_TOKEN: a migration's target asks for the token, or the source withdraws the grant
  * @BRAID_MSG_REPLY: the answer to a request

@@ -325,6 +325,9 @@ inline constexpr std::uint64_t resource = 0x7;
 inline constexpr std::uint64_t repair = 0x8;
 /// The stage of a migration changed.
 inline constexpr std::uint64_t migration = 0x9;
+/// A stream of a connection ("new"): retired, it ended as requested; or key-use, it has sent as
+/// much as its key should be used for and wants to be replaced.
+inline constexpr std::uint64_t stream = 0xa;
 }  // namespace enums::event_kind
 
 namespace enums::detail {
@@ -339,6 +342,7 @@ inline constexpr auto event_kind = std::to_array<EnumEntry>({
     {"resource", 0x7},
     {"repair", 0x8},
     {"migration", 0x9},
+    {"stream", 0xa},
 });
 }  // namespace enums::detail
 
@@ -512,6 +516,17 @@ inline constexpr std::uint16_t replica_flags = 17;
 inline constexpr std::uint16_t vote = 18;
 }  // namespace attr::volume
 
+namespace attr::stream {
+/// Names it, on this node.
+inline constexpr std::uint16_t stream_id = 1;
+/// Bytes sent, each record with 32 more: what its key was used for.
+inline constexpr std::uint16_t sent = 2;
+/// It is under kernel TLS.
+inline constexpr std::uint16_t tls = 3;
+/// It takes no new requests and ends when its last one has.
+inline constexpr std::uint16_t retiring = 4;
+}  // namespace attr::stream
+
 namespace attr::peer {
 /// Name of the resource.
 inline constexpr std::uint16_t name = 1;
@@ -523,50 +538,58 @@ inline constexpr std::uint16_t fd = 3;
 inline constexpr std::uint16_t session = 4;
 /// All that is sent carries a crc32c.
 inline constexpr std::uint16_t checksums = 5;
+/// The event key-use comes when the stream has sent so many bytes. By default 2^37 under TLS, and
+/// never without. RFC 8446, 5.5, allows AES-GCM 2^24.5 records of 2^14 bytes; this leaves almost
+/// two thirds of that for making another stream.
+inline constexpr std::uint16_t key_limit = 6;
+/// A stream of the connection.
+inline constexpr std::uint16_t stream_id = 7;
+/// The streams that are up.
+inline constexpr std::uint16_t stream = 8;
 /// State of the connection.
-inline constexpr std::uint16_t link_state = 6;
+inline constexpr std::uint16_t link_state = 9;
 /// Streams that are up.
-inline constexpr std::uint16_t streams = 7;
+inline constexpr std::uint16_t streams = 10;
 /// Epoch that the peer has adopted.
-inline constexpr std::uint16_t epoch = 8;
+inline constexpr std::uint16_t epoch = 11;
 /// Id of that configuration.
-inline constexpr std::uint16_t config_id = 9;
+inline constexpr std::uint16_t config_id = 12;
 /// Instance of its replicas.
-inline constexpr std::uint16_t instance = 10;
+inline constexpr std::uint16_t instance = 13;
 /// Epoch of the last configuration in which it was in sync, as it says.
-inline constexpr std::uint16_t last_epoch = 11;
+inline constexpr std::uint16_t last_epoch = 14;
 /// It may have lost acknowledged writes.
-inline constexpr std::uint16_t suspect = 12;
+inline constexpr std::uint16_t suspect = 15;
 /// How long the lease that it granted still holds.
-inline constexpr std::uint16_t lease_ms = 13;
+inline constexpr std::uint16_t lease_ms = 16;
 /// It was the writer of the epoch it adopted, and has irrevocably stopped.
-inline constexpr std::uint16_t done = 14;
+inline constexpr std::uint16_t done = 17;
 /// Number of a volume.
-inline constexpr std::uint16_t volume = 15;
+inline constexpr std::uint16_t volume = 18;
 /// The peer has a disk for the volume.
-inline constexpr std::uint16_t attached = 16;
+inline constexpr std::uint16_t attached = 19;
 /// Bytes of that disk's data.
-inline constexpr std::uint16_t size = 17;
+inline constexpr std::uint16_t size = 20;
 /// Bytes that the peer lacks, as this node's map says.
-inline constexpr std::uint16_t dirty = 18;
+inline constexpr std::uint16_t dirty = 21;
 /// State of the resync.
-inline constexpr std::uint16_t sync_state = 19;
+inline constexpr std::uint16_t sync_state = 22;
 /// Bytes that it began with.
-inline constexpr std::uint16_t sync_total = 20;
+inline constexpr std::uint16_t sync_total = 23;
 /// Bytes left.
-inline constexpr std::uint16_t sync_left = 21;
+inline constexpr std::uint16_t sync_left = 24;
 /// Bytes that needed no copy, because they were equal.
-inline constexpr std::uint16_t sync_same = 22;
+inline constexpr std::uint16_t sync_same = 25;
 /// Bytes per second, over the last seconds.
-inline constexpr std::uint16_t sync_rate = 23;
+inline constexpr std::uint16_t sync_rate = 26;
 /// Copy everything, not only what is known to differ.
-inline constexpr std::uint16_t full = 24;
+inline constexpr std::uint16_t full = 27;
 /// Compare checksums and copy only what differs.
-inline constexpr std::uint16_t compare = 25;
+inline constexpr std::uint16_t compare = 28;
 /// Upper bound in bytes per second; 0 is none.
-inline constexpr std::uint16_t max_rate = 26;
+inline constexpr std::uint16_t max_rate = 29;
 /// What the resync waits for, for people.
-inline constexpr std::uint16_t waits_for = 27;
+inline constexpr std::uint16_t waits_for = 30;
 }  // namespace attr::peer
 
 namespace attr::event {
@@ -594,6 +617,8 @@ inline constexpr std::uint16_t offset = 10;
 inline constexpr std::uint16_t length = 11;
 /// A negative errno, if something failed.
 inline constexpr std::uint16_t error = 12;
+/// The peer's stream, if it is about one.
+inline constexpr std::uint16_t stream_id = 13;
 }  // namespace attr::event
 
 namespace set::detail {
@@ -728,34 +753,51 @@ inline constexpr AttributeSet volume{"volume", detail::volume};
 }  // namespace set
 
 namespace set::detail {
+inline constexpr auto stream = std::to_array<Attribute>({
+    {"stream-id", 1, AttributeType::u32, false, nullptr, nullptr},
+    {"sent", 2, AttributeType::u64, false, nullptr, nullptr},
+    {"tls", 3, AttributeType::flag, false, nullptr, nullptr},
+    {"retiring", 4, AttributeType::flag, false, nullptr, nullptr},
+});
+}  // namespace set::detail
+
+namespace set {
+/// A stream of the connection to a peer.
+inline constexpr AttributeSet stream{"stream", detail::stream};
+}  // namespace set
+
+namespace set::detail {
 inline constexpr auto peer = std::to_array<Attribute>({
     {"name", 1, AttributeType::string, false, nullptr, nullptr},
     {"node-id", 2, AttributeType::u32, false, nullptr, nullptr},
     {"fd", 3, AttributeType::u32, false, nullptr, nullptr},
     {"session", 4, AttributeType::u64, false, nullptr, nullptr},
     {"checksums", 5, AttributeType::flag, false, nullptr, nullptr},
-    {"link-state", 6, AttributeType::u32, false, nullptr, &enumeration::link_state},
-    {"streams", 7, AttributeType::u32, false, nullptr, nullptr},
-    {"epoch", 8, AttributeType::u64, false, nullptr, nullptr},
-    {"config-id", 9, AttributeType::u64, false, nullptr, nullptr},
-    {"instance", 10, AttributeType::u64, false, nullptr, nullptr},
-    {"last-epoch", 11, AttributeType::u64, false, nullptr, nullptr},
-    {"suspect", 12, AttributeType::flag, false, nullptr, nullptr},
-    {"lease-ms", 13, AttributeType::u32, false, nullptr, nullptr},
-    {"done", 14, AttributeType::flag, false, nullptr, nullptr},
-    {"volume", 15, AttributeType::u32, false, nullptr, nullptr},
-    {"attached", 16, AttributeType::flag, false, nullptr, nullptr},
-    {"size", 17, AttributeType::u64, false, nullptr, nullptr},
-    {"dirty", 18, AttributeType::u64, false, nullptr, nullptr},
-    {"sync-state", 19, AttributeType::u32, false, nullptr, &enumeration::sync_state},
-    {"sync-total", 20, AttributeType::u64, false, nullptr, nullptr},
-    {"sync-left", 21, AttributeType::u64, false, nullptr, nullptr},
-    {"sync-same", 22, AttributeType::u64, false, nullptr, nullptr},
-    {"sync-rate", 23, AttributeType::u64, false, nullptr, nullptr},
-    {"full", 24, AttributeType::flag, false, nullptr, nullptr},
-    {"compare", 25, AttributeType::flag, false, nullptr, nullptr},
-    {"max-rate", 26, AttributeType::u64, false, nullptr, nullptr},
-    {"waits-for", 27, AttributeType::string, false, nullptr, nullptr},
+    {"key-limit", 6, AttributeType::u64, false, nullptr, nullptr},
+    {"stream-id", 7, AttributeType::u32, false, nullptr, nullptr},
+    {"stream", 8, AttributeType::nest, true, &set::stream, nullptr},
+    {"link-state", 9, AttributeType::u32, false, nullptr, &enumeration::link_state},
+    {"streams", 10, AttributeType::u32, false, nullptr, nullptr},
+    {"epoch", 11, AttributeType::u64, false, nullptr, nullptr},
+    {"config-id", 12, AttributeType::u64, false, nullptr, nullptr},
+    {"instance", 13, AttributeType::u64, false, nullptr, nullptr},
+    {"last-epoch", 14, AttributeType::u64, false, nullptr, nullptr},
+    {"suspect", 15, AttributeType::flag, false, nullptr, nullptr},
+    {"lease-ms", 16, AttributeType::u32, false, nullptr, nullptr},
+    {"done", 17, AttributeType::flag, false, nullptr, nullptr},
+    {"volume", 18, AttributeType::u32, false, nullptr, nullptr},
+    {"attached", 19, AttributeType::flag, false, nullptr, nullptr},
+    {"size", 20, AttributeType::u64, false, nullptr, nullptr},
+    {"dirty", 21, AttributeType::u64, false, nullptr, nullptr},
+    {"sync-state", 22, AttributeType::u32, false, nullptr, &enumeration::sync_state},
+    {"sync-total", 23, AttributeType::u64, false, nullptr, nullptr},
+    {"sync-left", 24, AttributeType::u64, false, nullptr, nullptr},
+    {"sync-same", 25, AttributeType::u64, false, nullptr, nullptr},
+    {"sync-rate", 26, AttributeType::u64, false, nullptr, nullptr},
+    {"full", 27, AttributeType::flag, false, nullptr, nullptr},
+    {"compare", 28, AttributeType::flag, false, nullptr, nullptr},
+    {"max-rate", 29, AttributeType::u64, false, nullptr, nullptr},
+    {"waits-for", 30, AttributeType::string, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -779,6 +821,7 @@ inline constexpr auto event = std::to_array<Attribute>({
     {"offset", 10, AttributeType::u64, false, nullptr, nullptr},
     {"length", 11, AttributeType::u64, false, nullptr, nullptr},
     {"error", 12, AttributeType::s32, false, nullptr, nullptr},
+    {"stream-id", 13, AttributeType::u32, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -794,6 +837,7 @@ inline constexpr auto attribute_sets = std::to_array<const AttributeSet*>({
     &set::resource,
     &set::stats,
     &set::volume,
+    &set::stream,
     &set::peer,
     &set::event,
 });
@@ -1243,12 +1287,13 @@ namespace op::detail::peer_get_lists {
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::peer::name,
 };
-inline constexpr std::array<std::uint16_t, 22> dump_reply{
+inline constexpr std::array<std::uint16_t, 23> dump_reply{
     attr::peer::name,
     attr::peer::node_id,
     attr::peer::link_state,
     attr::peer::session,
     attr::peer::streams,
+    attr::peer::stream,
     attr::peer::epoch,
     attr::peer::config_id,
     attr::peer::instance,
@@ -1281,12 +1326,13 @@ inline constexpr Operation peer_get{
 }  // namespace op
 
 namespace op::detail::peer_connect_lists {
-inline constexpr std::array<std::uint16_t, 5> call_request{
+inline constexpr std::array<std::uint16_t, 6> call_request{
     attr::peer::name,
     attr::peer::node_id,
     attr::peer::fd,
     attr::peer::session,
     attr::peer::checksums,
+    attr::peer::key_limit,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
 inline constexpr Messages call{call_request, call_reply};
@@ -1298,6 +1344,26 @@ namespace op {
 inline constexpr Operation peer_connect{
     "peer-connect", 22, &set::peer,
     &op::detail::peer_connect_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::peer_retire_lists {
+inline constexpr std::array<std::uint16_t, 3> call_request{
+    attr::peer::name,
+    attr::peer::node_id,
+    attr::peer::stream_id,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::peer_retire_lists
+
+namespace op {
+/// End one stream of a connection that has another one, without harm: it takes no new requests on
+/// either side and is closed after the last one, which the event stream tells. Together with a
+/// connect before it a stream is replaced while it carries traffic; one side asks for it.
+inline constexpr Operation peer_retire{
+    "peer-retire", 23, &set::peer,
+    &op::detail::peer_retire_lists::call, nullptr,
     "", {}};
 }  // namespace op
 
@@ -1313,7 +1379,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End the connection to a peer.
 inline constexpr Operation peer_disconnect{
-    "peer-disconnect", 23, &set::peer,
+    "peer-disconnect", 24, &set::peer,
     &op::detail::peer_disconnect_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1334,7 +1400,7 @@ namespace op {
 /// As the writer: make the replicas of a peer, or of this node itself, equal and keep them so. It
 /// may then join.
 inline constexpr Operation sync_start{
-    "sync-start", 24, &set::peer,
+    "sync-start", 25, &set::peer,
     &op::detail::sync_start_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1352,7 +1418,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Change the upper bound of a resync, now.
 inline constexpr Operation sync_set{
-    "sync-set", 25, &set::peer,
+    "sync-set", 26, &set::peer,
     &op::detail::sync_set_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1369,7 +1435,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Stop copying; new writes go on to be received.
 inline constexpr Operation sync_pause{
-    "sync-pause", 26, &set::peer,
+    "sync-pause", 27, &set::peer,
     &op::detail::sync_pause_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1386,7 +1452,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Go on copying.
 inline constexpr Operation sync_resume{
-    "sync-resume", 27, &set::peer,
+    "sync-resume", 28, &set::peer,
     &op::detail::sync_resume_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1403,7 +1469,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End a resync. What is not yet equal stays known.
 inline constexpr Operation sync_stop{
-    "sync-stop", 28, &set::peer,
+    "sync-stop", 29, &set::peer,
     &op::detail::sync_stop_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1421,13 +1487,13 @@ namespace op {
 /// Announce that the node is proposed as in sync: from now on it must complete each write (R6b).
 /// Refused unless its resync is done.
 inline constexpr Operation sync_join{
-    "sync-join", 29, &set::peer,
+    "sync-join", 30, &set::peer,
     &op::detail::sync_join_lists::call, nullptr,
     "", {}};
 }  // namespace op
 
 namespace op::detail::event_lists {
-inline constexpr std::array<std::uint16_t, 12> event{
+inline constexpr std::array<std::uint16_t, 13> event{
     attr::event::sequence,
     attr::event::kind,
     attr::event::name,
@@ -1440,13 +1506,14 @@ inline constexpr std::array<std::uint16_t, 12> event{
     attr::event::offset,
     attr::event::length,
     attr::event::error,
+    attr::event::stream_id,
 };
 }  // namespace op::detail::event_lists
 
 namespace op {
 /// A change of state.
 inline constexpr Operation event{
-    "event", 30, &set::event,
+    "event", 31, &set::event,
     nullptr, nullptr,
     "events", op::detail::event_lists::event};
 }  // namespace op
@@ -1474,6 +1541,7 @@ inline constexpr auto operations = std::to_array<const Operation*>({
     &op::peer_del,
     &op::peer_get,
     &op::peer_connect,
+    &op::peer_retire,
     &op::peer_disconnect,
     &op::sync_start,
     &op::sync_set,

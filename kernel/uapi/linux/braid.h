@@ -203,6 +203,12 @@ enum braid_event_kind {
 	BRAID_EVENT_KIND_REPAIR = 8,
 	/* The stage of a migration changed. */
 	BRAID_EVENT_KIND_MIGRATION = 9,
+	/*
+	 * A stream of a connection ("new"): retired, it ended as requested; or
+	 * key-use, it has sent as much as its key should be used for and wants
+	 * to be replaced.
+	 */
+	BRAID_EVENT_KIND_STREAM = 10,
 };
 
 /* The module as a whole. */
@@ -429,6 +435,21 @@ enum braid_a_volume {
 	BRAID_A_VOLUME_MAX = __BRAID_A_VOLUME_MAX - 1
 };
 
+/* A stream of the connection to a peer. */
+enum braid_a_stream {
+	/* Names it, on this node. */
+	BRAID_A_STREAM_STREAM_ID = 1,
+	/* Bytes sent, each record with 32 more: what its key was used for. */
+	BRAID_A_STREAM_SENT,
+	/* It is under kernel TLS. */
+	BRAID_A_STREAM_TLS,
+	/* It takes no new requests and ends when its last one has. */
+	BRAID_A_STREAM_RETIRING,
+
+	__BRAID_A_STREAM_MAX,
+	BRAID_A_STREAM_MAX = __BRAID_A_STREAM_MAX - 1
+};
+
 /*
  * A peer of a resource, as this node sees it; with volume: its replica of that
  * volume. For resyncs also this node itself.
@@ -450,6 +471,17 @@ enum braid_a_peer {
 	BRAID_A_PEER_SESSION,
 	/* All that is sent carries a crc32c. */
 	BRAID_A_PEER_CHECKSUMS,
+	/*
+	 * The event key-use comes when the stream has sent so many bytes. By
+	 * default 2^37 under TLS, and never without. RFC 8446, 5.5, allows
+	 * AES-GCM 2^24.5 records of 2^14 bytes; this leaves almost two thirds
+	 * of that for making another stream.
+	 */
+	BRAID_A_PEER_KEY_LIMIT,
+	/* A stream of the connection. */
+	BRAID_A_PEER_STREAM_ID,
+	/* The streams that are up. */
+	BRAID_A_PEER_STREAM,
 	/* State of the connection. */
 	BRAID_A_PEER_LINK_STATE,
 	/* Streams that are up. */
@@ -532,6 +564,8 @@ enum braid_a_event {
 	BRAID_A_EVENT_LENGTH,
 	/* A negative errno, if something failed. */
 	BRAID_A_EVENT_ERROR,
+	/* The peer's stream, if it is about one. */
+	BRAID_A_EVENT_STREAM_ID,
 
 	__BRAID_A_EVENT_MAX,
 	BRAID_A_EVENT_MAX = __BRAID_A_EVENT_MAX - 1
@@ -634,6 +668,13 @@ enum braid_cmd {
 	 * The first with a new session ends an earlier connection.
 	 */
 	BRAID_CMD_PEER_CONNECT,
+	/*
+	 * End one stream of a connection that has another one, without harm: it
+	 * takes no new requests on either side and is closed after the last
+	 * one, which the event stream tells. Together with a connect before it
+	 * a stream is replaced while it carries traffic; one side asks for it.
+	 */
+	BRAID_CMD_PEER_RETIRE,
 	/* End the connection to a peer. */
 	BRAID_CMD_PEER_DISCONNECT,
 	/*

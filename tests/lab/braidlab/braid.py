@@ -241,15 +241,16 @@ class BraidResource:
     def __init__(self, cluster: Cluster, name: str = "r0", *, diskless: Iterable[str] = (),
                  volumes: int = 1, size: int = 16 << 20, block_size: int = 512, meta: str = "internal",
                  streams: int = 2, checksums: bool = True, lease_ms: int = 500, timeout_ms: int = 2000,
-                 request_ms: int = 30000, policy: str = "suspend", meta_bytes: int = META_BYTES,
-                 max_peers: int = 7, rng=None, load: Callable[[Machine], object] = lambda _: None,
+                 request_ms: int = 30000, tls: bool = False, policy: str = "suspend",
+                 meta_bytes: int = META_BYTES, max_peers: int = 7, rng=None,
+                 load: Callable[[Machine], object] = lambda _: None,
                  disk: dict | None = None):
         self.cluster, self.name, self.volumes, self.size = cluster, name, volumes, size
         self.block_size, self.meta, self.streams = block_size, meta, streams
         self.checksums, self.rng, self.load = checksums, rng, load
         self.slow = min(cluster.hosts[0].machine.variant.speed, 3)
         self.lease_ms, self.timeout_ms = int(lease_ms * self.slow), int(timeout_ms * self.slow)
-        self.request_ms = int(request_ms * self.slow)
+        self.request_ms, self.tls = int(request_ms * self.slow), tls
         self.policy, self.disk, self.meta_bytes, self.max_peers = policy, disk or {}, meta_bytes, max_peers
         self.nodes = [Node(self, host, number, host.name not in diskless)
                       for number, host in enumerate(cluster.hosts)]
@@ -351,20 +352,27 @@ class BraidResource:
 
     # Links
 
-    def connect(self, a: Node, b: Node, *, wait: bool = True, checksums: bool | None = None) -> None:
+    def connect(self, a: Node, b: Node, *, wait: bool = True, checksums: bool | None = None,
+                **options: object) -> None:
         """A new connection between two nodes, of several streams."""
         session = self.rng.randrange(1, 1 << 64)
-        shared = {"name": self.name, "session": session,
-                  "checksums": self.checksums if checksums is None else checksums}
-        (listening,) = b.tell({"listen": b.host.address})
-        a.tell({"connect": b.host.address, "from": a.host.address, "port": listening["port"],
-                "count": self.streams, "with": {**shared, "node-id": b.id}})
-        b.tell({"accept": listening["listener"], "count": self.streams,
-                "with": {**shared, "node-id": a.id}})
+        self.add_streams(a, b, session, self.streams, checksums=checksums, **options)
         if wait:
             for node, peer in ((a, b), (b, a)):
                 node.wait(lambda node=node, peer=peer: self._is_connected(node.peer(peer), session),
                           f"{self.streams} streams to {peer}")
+
+    def add_streams(self, a: Node, b: Node, session: int, count: int, *, checksums: bool | None = None,
+                    tls: bool | None = None, keep: bool = False, key_limit: int | None = None) -> list[int]:
+        """Streams of a session. Returns a's sockets, if they are to be kept open: for braidctl.py."""
+        shared = {"name": self.name, "session": session, "key-limit": key_limit,
+                  "checksums": self.checksums if checksums is None else checksums}
+        under = {"count": count, "tls": self.tls if tls is None else tls}
+        (listening,) = b.tell({"listen": b.host.address})
+        (answer,) = a.tell({"connect": b.host.address, "from": a.host.address, "port": listening["port"],
+                            **under, "keep": keep, "with": {**shared, "node-id": b.id}})
+        b.tell({"accept": listening["listener"], **under, "with": {**shared, "node-id": a.id}})
+        return answer["kept"]
 
     def _is_connected(self, link: dict, session: int) -> bool:
         return (link["link-state"], link.get("session"), link.get("streams")) == (

@@ -14,14 +14,18 @@ An operation that is refused is answered {"error": "ENOENT", "message": ..., "at
     {"listen": ADDRESS}                             -> {"port": N, "listener": FD}
     {"connect": ADDRESS, "from": ADDRESS, "port": N, "count": N, "with": {...}}  -> {}
     {"accept": FD, "count": N, "with": {...}}       -> {}
+    {"record": FD, "type": N}                       -> {}; sends a TLS record of that type on a kept socket
     {"socket": "udp"}                               -> {"fd": N}, for a wrong peer-connect
 
 connect and accept make TCP sockets and hand each over with peer-connect: "with" goes along. They
-close their descriptors at once, without a shutdown: from then on only the kernel has the socket.
+close their descriptors at once, without a shutdown: from then on only the kernel has the socket. With
+"tls": true the sockets are under kernel TLS, with keys that anyone may know; with "keep": true the answer
+to connect is {"kept": [FD]}, its sockets, still open.
 """
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -29,6 +33,8 @@ import time
 import genl
 
 CONNECT_TIMEOUT_S = 10
+TCP_ULP, SOL_TLS, TLS_TX, TLS_RX, TLS_SET_RECORD_TYPE = 31, 282, 1, 2, 1
+TLS_1_3, AES_GCM_128 = 0x0304, 51
 
 
 class Control:
@@ -39,7 +45,7 @@ class Control:
 
     def answer(self, command: dict) -> dict:
         try:
-            for name in ("do", "dump", "events", "listen", "connect", "accept", "socket"):
+            for name in ("do", "dump", "events", "listen", "connect", "accept", "record", "socket"):
                 if name in command:
                     return getattr(self, "on_" + name)(command)
             return {"error": "EINVAL", "message": f"not a command: {command}"}
@@ -98,23 +104,37 @@ class Control:
         return {"port": listener.getsockname()[1], "listener": listener.fileno()}
 
     def on_connect(self, command: dict) -> dict:
+        kept = []
         for _ in range(command["count"]):
             with socket.create_connection((command["connect"], command["port"]), CONNECT_TIMEOUT_S,
                                           (command["from"], 0)) as stream:
-                self.hand_over(stream, command["with"])
-        return {}
+                self.hand_over(stream, command, (TLS_TX, TLS_RX))
+                if command.get("keep"):
+                    kept.append(stream.dup())
+        self.sockets |= {stream.fileno(): stream for stream in kept}
+        return {"kept": [stream.fileno() for stream in kept]}
 
     def on_accept(self, command: dict) -> dict:
         with self.sockets.pop(command["accept"]) as listener:
             for _ in range(command["count"]):
                 with listener.accept()[0] as stream:
-                    self.hand_over(stream, command["with"])
+                    self.hand_over(stream, command, (TLS_RX, TLS_TX))
         return {}
 
-    def hand_over(self, stream: socket.socket, values: dict) -> None:
+    def hand_over(self, stream: socket.socket, command: dict, directions: tuple[int, int]) -> None:
         stream.setblocking(True)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.request("peer-connect", {**values, "fd": stream.fileno()})
+        if command.get("tls"):
+            stream.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+            for number, direction in enumerate(directions, 1):
+                stream.setsockopt(SOL_TLS, direction, struct.pack(
+                    "=HH8s16s4s8s", TLS_1_3, AES_GCM_128, bytes(8), bytes([number] * 16), bytes(4), bytes(8)))
+        self.request("peer-connect", {**command["with"], "fd": stream.fileno()})
+
+    def on_record(self, command: dict) -> dict:
+        self.sockets[command["record"]].sendmsg(
+            [b"\0\0"], [(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([command["type"]]))])
+        return {}
 
     def on_socket(self, command: dict) -> dict:
         make = {
