@@ -7,14 +7,12 @@ Each test ends with a comparison of the replicas below Braid (P3).
 from contextlib import suppress
 
 import pytest
-from braidlab.braid import Refused, mirror
+from braidlab.braid import MESSAGES, Refused, mirror
 
 LONG = [pytest.param(False, id="uml", marks=pytest.mark.uml),
         pytest.param(True, id="uml-debug", marks=[pytest.mark.uml_debug, pytest.mark.long])]
 MIB = 1 << 20
 
-HELLO, STATE, VOLUME, PING, PONG, STABLE, REPLY = 1, 2, 3, 4, 5, 7, 8
-WRITE, ZEROES, READ, FLUSH, CSUM, MARKS, DIRTY, SETTLED = range(9, 17)
 HEADER, BODY, PAYLOAD = range(3)
 MESSAGE, ANSWER, PAGES, LEAF = range(4)
 ALWAYS = 1 << 31
@@ -49,23 +47,23 @@ def test_a_dropped_request(lab, debug):
     with mirror(lab, "ab", debug=debug, request_ms=300, disk={"cache": True}) as r:
         a, b = r.nodes
         job = r.writer_job(a, flush_every=5)
-        for node, message in ((a, WRITE), (b, REPLY), (a, FLUSH)):
+        for node, message in ((a, "WRITE"), (b, "REPLY"), (a, "FLUSH")):
             job.wait(10)
-            node.fault("drop", what=message)
+            node.fault("drop", what=MESSAGES[message])
             reconnect(r, a, b, UNANSWERED)
             assert node.faults_left("drop") == 0
         job.wait(10)
-        a.fault("drop", what=ZEROES)
+        a.fault("drop", what=MESSAGES["ZEROES"])
         zeroes = at_once(a, "blkdiscard", "-z", "-o", str(4 * MIB), "-l", "65536", "DEVICE")
         reconnect(r, a, b, UNANSWERED)
         zeroes.wait()
-        a.fault("drop", what=READ)
+        a.fault("drop", what=MESSAGES["READ"])
         a.fault("read")
         read = at_once(a, "dd", "if=DEVICE", "of=/dev/null", "bs=4k", "count=1", "iflag=direct")
         reconnect(r, a, b, UNANSWERED)
         read.wait()
         job.wait(10)
-        a.fault("drop", count=3, what=WRITE)  # one, and again when it is sent once more
+        a.fault("drop", count=3, what=MESSAGES["WRITE"])  # one, and again when it is sent once more
         for _ in range(3):
             reconnect(r, a, b, UNANSWERED)
         assert a.faults_left("drop") == 0
@@ -80,11 +78,11 @@ def test_a_dropped_request_of_a_resync(lab):
     """P3, P6: what a writer without a disk asks its replicas while it resyncs one from the other."""
     with mirror(lab, "xab", diskless="x", request_ms=300) as r:
         x, a, b = r.nodes
-        for message, peer in ((CSUM, b), (MARKS, b), (DIRTY, a), (SETTLED, b)):
+        for message, peer in (("CSUM", b), ("MARKS", b), ("DIRTY", a), ("SETTLED", b)):
             r.drop(b)
             job = r.writer_job(x)
             job.wait(20)
-            x.fault("drop", what=message)
+            x.fault("drop", what=MESSAGES[message])
             r.start_sync(b, compare=True)
             reconnect(r, x, peer, UNANSWERED)
             assert x.faults_left("drop") == 0
@@ -104,24 +102,24 @@ def test_a_dropped_announcement(lab):
         a, b = r.nodes
         job = r.writer_job(a, flush_every=3)
         job.wait(10)
-        for node, message in ((a, PING), (b, PONG), (a, STABLE)):
+        for node, message in ((a, "PING"), (b, "PONG"), (a, "STABLE")):
             session = a.peer(b)["session"]
-            node.fault("drop", what=message)
+            node.fault("drop", what=MESSAGES[message])
             hit(node, "drop")
             job.wait(10)
             assert a.peer(b)["session"] == session, "one that is lost does not matter"
 
-        b.fault("drop", what=STATE)
+        b.fault("drop", what=MESSAGES["STATE"])
         r.configure(writer=a, in_sync=[a, b])
         hit(b, "drop")
         a.wait_service("serving")
         job.wait(10)
         assert a.peer(b)["session"] == session
-        b.fault("drop", count=2, what=VOLUME)
+        b.fault("drop", count=2, what=MESSAGES["VOLUME"])
         hit(b, "drop")
 
-        for node, message in ((b, PONG), (a, PING)):
-            node.fault("drop", count=ALWAYS, what=message)
+        for node, message in ((b, "PONG"), (a, "PING")):
+            node.fault("drop", count=ALWAYS, what=MESSAGES[message])
             for it, peer in ((a, b), (b, a)):
                 it.wait_link(peer, "disconnected")
             node.fault("drop", count=0)
@@ -129,7 +127,7 @@ def test_a_dropped_announcement(lab):
             job.wait(10)
         for node in (a, b):
             r.disconnect(a, b)
-            node.fault("drop", what=HELLO)
+            node.fault("drop", what=MESSAGES["HELLO"])
             with suppress(Refused):  # the first stream may end before the second is handed over
                 r.connect(a, b, wait=False)
             for it, peer in ((a, b), (b, a)):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Streams that are replaced while they carry traffic, and streams under kernel TLS."""
 import pytest
-from braidlab.braid import Refused, mirror
+from braidlab.braid import MESSAGES, Refused, mirror
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
        pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
@@ -82,7 +82,7 @@ def test_what_may_be_retired(lab):
         r.write(a, count=20)
         r.add_streams(a, b, a.peer(b)["session"], 1)
         b.wait(lambda: len(streams(b, a)) == 2, "two streams")
-        b.fault("drop", what=6)
+        b.fault("drop", what=MESSAGES["GOODBYE"])
         a.wait(lambda: retired(a, b, second), "the stream to be taken out of use")
         for node, peer in ((a, b), (b, a)):
             node.wait_link(peer, "disconnected")

@@ -3,10 +3,9 @@
 import re
 
 import pytest
-from braidlab.braid import mirror
+from braidlab.braid import MESSAGES, mirror
 
 TRACING = "/sys/kernel/debug/tracing/"
-WRITE = 9
 
 
 def events(machine):
@@ -30,7 +29,8 @@ def test_what_is_traced(lab):
         machine.write(TRACING + "trace", "")
         assert a.request(pwrite=fd, at=8192, count=4096, seed=1) == {}
         a.close(fd)
-        traced = [(name, fields) for name, fields in events(machine) if fields.get("type") == str(WRITE)]
+        traced = [(name, fields) for name, fields in events(machine)
+                  if fields.get("type") == str(MESSAGES["WRITE"])]
         (first,) = [fields for name, fields in traced if name == "braid_submit"]
         assert (first["offset"], first["bytes"], first["minor"]) == ("8192", "4096", str(a.minors[0]))
         mine = [(name, fields) for name, fields in traced if fields["id"] == first["id"]]

@@ -17,6 +17,7 @@ and in which order is left to the caller where the order is what is tested.
 """
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ from .machine import GUEST, Dialogue, Machine, Process
 from .oracle import History, differing_blocks, read_blocks, stamp
 
 SPEC = kernels.TOP / "kernel/spec/braid.yaml"
+# Types of messages by name.
+MESSAGES = {name: number for number, name in enumerate(re.findall(
+    r"^\tBRAID_MSG_(\w+)", (kernels.TOP / "kernel/core/messages.h").read_text(), re.MULTILINE), 1)}
 NO_WRITER = 255
 FAULTS = "/sys/kernel/debug/braid/fault/"
 REGION = 4 << 20
