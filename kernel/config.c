@@ -584,6 +584,24 @@ static bool continues(struct braid_resource *res, const struct braid_config *old
 	return old && old->writer == new->writer && known && res->writer_instance == *instance;
 }
 
+static bool both_in_sync(const struct braid_config *config, u32 a, u32 b)
+{
+	return config->in_sync >> a & 1 && config->in_sync >> b & 1;
+}
+
+/*
+ * The map of a member that was in sync until now. There may be one of a verify, with what differs
+ * besides: it tells all that the member lacks if this replica was in sync, too.
+ */
+static void drop_member(struct braid_disk *disk, u32 node, const struct braid_stamp *base,
+			bool complete)
+{
+	struct braid_dirty *map = braid_dirty_make(disk, node, base);
+
+	if (map && complete)
+		disk->sb.slots[map->slot].base = *base;
+}
+
 /* The dirty maps of one disk, as the new configuration wants them; and the configuration. */
 static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 		      const struct braid_config *new, const struct braid_stamp *last, bool fold)
@@ -605,10 +623,10 @@ static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 				base.instance = old->instance[node];
 			}
 			if (old)
-				braid_dirty_make(disk, node, &base);
+				drop_member(disk, node, &base, both_in_sync(old, node, self));
 		} else if (node != self && (!(new->diskful >> node & 1) ||
-					    (new->in_sync >> node & 1 &&
-					     new->in_sync >> self & 1))) {
+					    (both_in_sync(new, node, self) &&
+					     !(old && both_in_sync(old, node, self))))) {
 			braid_dirty_drop(disk, node);
 		}
 	}

@@ -167,8 +167,8 @@ int braid_find_source(struct braid_volume *volume, u32 except)
 	return source;
 }
 
-/* The target's hashes of a range into @hashes. */
-static int fetch_hashes(struct braid_volume *volume, u32 node, u64 offset, u32 bytes, u8 *hashes)
+/* A node's hashes of a range into @hashes. */
+int braid_fetch_hashes(struct braid_volume *volume, u32 node, u64 offset, u32 bytes, u8 *hashes)
 {
 	u32 want = DIV_ROUND_UP(bytes, BRAID_CSUM_BYTES) * BRAID_HASH_BYTES;
 	struct braid_request *req;
@@ -216,7 +216,7 @@ int braid_copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 
 	/* Of this node's own replica only the source's hashes travel where both are equal. */
 	if (same && targets == BIT(self) &&
 	    !braid_execute(volume, BRAID_MSG_READ, offset, bytes, targets, 0, payload) &&
-	    !fetch_hashes(volume, source, offset, bytes, hashes) &&
+	    !braid_fetch_hashes(volume, source, offset, bytes, hashes) &&
 	    equal(payload, bytes, hashes)) {
 		atomic64_add(bytes, same);
 		braid_payload_free(payload);
@@ -228,7 +228,7 @@ int braid_copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 
 		if (!(targets >> node & 1))
 			continue;
 		if (same && node != self) {
-			err = fetch_hashes(volume, node, offset, bytes, hashes);
+			err = braid_fetch_hashes(volume, node, offset, bytes, hashes);
 			if (err)
 				break;
 			if (equal(payload, bytes, hashes)) {
@@ -489,18 +489,6 @@ static bool too_many_errors(struct braid_disk *disk)
 	return many;
 }
 
-static bool still_in_sync(struct braid_resource *res)
-{
-	const struct braid_config *config;
-	bool in_sync;
-
-	rcu_read_lock();
-	config = braid_config(res);
-	in_sync = config && braid_self_in_sync(res, config);
-	rcu_read_unlock();
-	return in_sync;
-}
-
 static void tell_repair(const struct repair *repair, u32 node, const char *cause, int err)
 {
 	struct braid_volume *volume = repair->volume;
@@ -524,7 +512,7 @@ static void repair_locked(const struct repair *repair, struct braid_range_lock *
 	int node = braid_find_source(volume, self), err;
 	struct bio *payload;
 
-	if (node < 0 || !lock->disk || !still_in_sync(volume->res))
+	if (node < 0 || !lock->disk || braid_find_source(volume, 0) != (int)volume->res->node)
 		return;
 	payload = braid_payload_alloc(bytes, GFP_NOIO);
 	if (!braid_execute(volume, BRAID_MSG_READ, offset, bytes, self, 0, payload))

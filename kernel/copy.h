@@ -58,6 +58,7 @@ void braid_repair(struct braid_volume *volume, u64 offset, u32 bytes);
 
 /* R5: makes all members of in_sync equal to @reference. Process context; may sleep for long. */
 int braid_reconcile(struct braid_resource *res, u32 reference);
+int braid_fetch_hashes(struct braid_volume *volume, u32 node, u64 offset, u32 bytes, u8 *hashes);
 /* A hash of bytes of a payload. */
 void braid_payload_hash(struct bio *payload, u32 at, u32 bytes, u8 hash[BRAID_HASH_BYTES]);
 

@@ -59,6 +59,18 @@ struct braid_disk *braid_disk_get(struct braid_volume *volume)
 	return disk;
 }
 
+struct braid_disk *braid_disk_of_writer(struct braid_volume *volume)
+{
+	const struct braid_config *config;
+	bool in_sync;
+
+	rcu_read_lock();
+	config = braid_config(volume->res);
+	in_sync = config && braid_self_in_sync(volume->res, config);
+	rcu_read_unlock();
+	return in_sync ? braid_disk_get(volume) : NULL;
+}
+
 void braid_disk_put(struct braid_disk *disk)
 {
 	if (refcount_dec_and_test(&disk->refs))

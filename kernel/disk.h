@@ -93,6 +93,8 @@ int braid_disk_detach(struct braid_volume *volume, const char *cause, bool clean
 void braid_disk_fail(struct braid_disk *disk, const char *cause);
 /* A reference for I/O, or NULL if there is no usable disk. Any context. */
 struct braid_disk *braid_disk_get(struct braid_volume *volume);
+/* As above, and only one that is in sync: it has seen all writes. */
+struct braid_disk *braid_disk_of_writer(struct braid_volume *volume);
 void braid_disk_put(struct braid_disk *disk);
 /* The device is about to be deleted: it is no holder of the disk any more. */
 void braid_disk_unlink(struct braid_volume *volume);

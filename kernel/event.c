@@ -51,6 +51,7 @@ const char *const braid_sync_names[] = {
 	[BRAID_SYNC_STATE_FLUSHING] = "flushing",
 	[BRAID_SYNC_STATE_DONE] = "done",
 	[BRAID_SYNC_STATE_JOINING] = "joining",
+	[BRAID_SYNC_STATE_VERIFYING] = "verifying",
 };
 
 static int put_text(struct sk_buff *msg, int type, const char *text)

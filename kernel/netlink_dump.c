@@ -11,6 +11,7 @@
 #include "resource.h"
 #include "stream.h"
 #include "sync.h"
+#include "verify.h"
 #include "volume.h"
 
 #include <net/genetlink.h>
@@ -203,6 +204,11 @@ static int put_sync(struct sk_buff *msg, const struct braid_sync *sync)
 	    braid_put_u64(msg, BRAID_A_PEER_SYNC_LEFT, sync->left) ||
 	    braid_put_u64(msg, BRAID_A_PEER_SYNC_SAME, atomic64_read(&sync->same)) ||
 	    braid_put_u64(msg, BRAID_A_PEER_SYNC_RATE, sync->rate) ||
+	    (sync->rate && sync->running &&
+	     braid_put_u64(msg, BRAID_A_PEER_SYNC_TIME_LEFT,
+			   div64_u64(sync->left, sync->rate))) ||
+	    (sync->verify && braid_put_u64(msg, BRAID_A_PEER_DIFFERING,
+					   READ_ONCE(sync->verify->differing))) ||
 	    (waits_for && nla_put_string(msg, BRAID_A_PEER_WAITS_FOR, waits_for)))
 		return -EMSGSIZE;
 	return 0;
@@ -411,6 +417,43 @@ static int dump_peers(struct dump *dump, struct braid_resource *res)
 	return err;
 }
 
+static int dump_difference(struct dump *dump, struct braid_resource *res, u32 node,
+			   const struct braid_difference *it)
+{
+	void *header;
+	int err;
+
+	if (dump_skips(dump))
+		return 0;
+	header = dump_begin(dump);
+	if (!header)
+		return -EMSGSIZE;
+	err = nla_put_string(dump->skb, BRAID_A_PEER_NAME, res->name) ?:
+	      nla_put_u32(dump->skb, BRAID_A_PEER_NODE_ID, node) ?:
+	      nla_put_u32(dump->skb, BRAID_A_PEER_VOLUME, it->volume) ?:
+	      braid_put_u64(dump->skb, BRAID_A_PEER_START, it->start) ?:
+	      braid_put_u64(dump->skb, BRAID_A_PEER_STOP, it->end);
+	return dump_end(dump, header, err);
+}
+
+static int dump_differences(struct dump *dump, struct braid_resource *res)
+{
+	u32 node, i;
+	int err = 0;
+
+	for (node = 0; node < BRAID_MAX_NODES && !err; node++) {
+		struct braid_sync *sync = res->syncs[node];
+
+		if (!sync || !sync->verify)
+			continue;
+		mutex_lock(&sync->verify->lock);
+		for (i = 0; i < sync->verify->count && !err; i++)
+			err = dump_difference(dump, res, node, &sync->verify->ranges[i]);
+		mutex_unlock(&sync->verify->lock);
+	}
+	return err;
+}
+
 static int dump_all(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd, int name_type,
 		    int (*fn)(struct dump *dump, struct braid_resource *res))
 {
@@ -458,6 +501,11 @@ int braid_nl_volume_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 int braid_nl_peer_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	return dump_all(skb, cb, BRAID_CMD_PEER_GET, BRAID_A_PEER_NAME, dump_peers);
+}
+
+int braid_nl_verify_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return dump_all(skb, cb, BRAID_CMD_VERIFY_GET, BRAID_A_PEER_NAME, dump_differences);
 }
 
 int braid_nl_resource_get_doit(struct sk_buff *skb, struct genl_info *info)

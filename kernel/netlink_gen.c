@@ -232,7 +232,24 @@ static const struct nla_policy braid_nl_sync_join_policy[BRAID_A_PEER_NODE_ID + 
 	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
 };
 
-const struct genl_ops braid_nl_ops[30] = {
+static const struct nla_policy braid_nl_verify_start_policy[BRAID_A_PEER_MAX_RATE + 1] = {
+	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
+	[BRAID_A_PEER_START] = { .type = NLA_U64 },
+	[BRAID_A_PEER_STOP] = NLA_POLICY_MIN(NLA_U64, 1),
+	[BRAID_A_PEER_MAX_RATE] = { .type = NLA_U64 },
+};
+
+static const struct nla_policy braid_nl_verify_stop_policy[BRAID_A_PEER_NODE_ID + 1] = {
+	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_PEER_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
+};
+
+static const struct nla_policy braid_nl_verify_get_policy[BRAID_A_PEER_NAME + 1] = {
+	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+};
+
+const struct genl_ops braid_nl_ops[33] = {
 	{
 		.cmd		= BRAID_CMD_MODULE_GET,
 		.doit		= braid_nl_module_get_doit,
@@ -445,6 +462,28 @@ const struct genl_ops braid_nl_ops[30] = {
 		.doit		= braid_nl_sync_join_doit,
 		.policy		= braid_nl_sync_join_policy,
 		.maxattr	= BRAID_A_PEER_NODE_ID,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_VERIFY_START,
+		.doit		= braid_nl_verify_start_doit,
+		.policy		= braid_nl_verify_start_policy,
+		.maxattr	= BRAID_A_PEER_MAX_RATE,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_VERIFY_STOP,
+		.doit		= braid_nl_verify_stop_doit,
+		.policy		= braid_nl_verify_stop_policy,
+		.maxattr	= BRAID_A_PEER_NODE_ID,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_VERIFY_GET,
+		.start		= braid_nl_dump_start,
+		.dumpit		= braid_nl_verify_get_dumpit,
+		.policy		= braid_nl_verify_get_policy,
+		.maxattr	= BRAID_A_PEER_NAME,
 		.flags		= GENL_ADMIN_PERM,
 	},
 };

@@ -41,11 +41,14 @@ int braid_nl_sync_pause_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_sync_resume_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_verify_start_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_verify_stop_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_verify_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 
 /* pre_doit does not see dumps: this is where their callers are checked. */
 int braid_nl_dump_start(struct netlink_callback *cb);
 
-extern const struct genl_ops braid_nl_ops[30];
+extern const struct genl_ops braid_nl_ops[33];
 
 enum braid_nlgrp {
 	BRAID_NLGRP_EVENTS,

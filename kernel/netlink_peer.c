@@ -5,6 +5,7 @@
 #include "peer.h"
 #include "stream.h"
 #include "sync.h"
+#include "verify.h"
 
 #include <linux/net.h>
 
@@ -272,25 +273,31 @@ int braid_nl_sync_resume_doit(struct sk_buff *skb, struct genl_info *info)
 	return pause(info, false);
 }
 
-int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info)
+static int stop(struct genl_info *info, bool verify)
 {
 	struct braid_resource *res;
-	u32 id;
 	int err;
+	u32 id;
 
 	res = target_of(info, &id, &err);
 	if (!res)
 		return err;
 	mutex_unlock(&res->lock);
-	err = braid_sync_stop(res, id);
+	err = braid_sync_stop(res, id, verify);
 	braid_resource_put(res);
 	if (err == -EALREADY)
 		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
-			      "no resync of it is under way");
+			      verify ? "no verify of it is under way" :
+				       "no resync of it is under way");
 	if (err == -EBUSY)
 		return refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err,
-			      "its join was proposed; adopt a configuration instead");
+			      "its join was proposed, or it ends already");
 	return err;
+}
+
+int braid_nl_sync_stop_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return stop(info, false);
 }
 
 int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info)
@@ -307,4 +314,42 @@ int braid_nl_sync_join_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		refuse(info, info->attrs[BRAID_A_PEER_NODE_ID], err, "its resync is not done");
 	return err;
+}
+
+/* ---- verify ---- */
+
+int braid_nl_verify_start_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *node = info->attrs[BRAID_A_PEER_NODE_ID];
+	struct nlattr *from = info->attrs[BRAID_A_PEER_START];
+	struct nlattr *to = info->attrs[BRAID_A_PEER_STOP];
+	struct nlattr *rate = info->attrs[BRAID_A_PEER_MAX_RATE];
+	u64 start = from ? nla_get_u64(from) : 0, end = to ? nla_get_u64(to) : U64_MAX;
+	struct braid_resource *res;
+	int err;
+	u32 id;
+
+	if (start >= end)
+		return refuse(info, from, -EINVAL, "the verify would end before it begins");
+	res = target_of(info, &id, &err);
+	if (!res)
+		return err;
+	err = braid_verify_start(res, id, start, end, rate ? nla_get_u64(rate) : 0);
+	braid_nl_resource_put(res);
+	switch (err) {
+	case -EPERM:
+		return refuse(info, node, err, "this node does not serve the resource");
+	case -ENODATA:
+		return refuse(info, node, err, "not a peer in sync, or the only one");
+	case -ENOTCONN:
+		return refuse(info, node, err, "not connected, or of another epoch");
+	case -EBUSY:
+		return refuse(info, node, err, "its resync or verify is under way");
+	}
+	return err;
+}
+
+int braid_nl_verify_stop_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return stop(info, true);
 }

@@ -89,6 +89,8 @@ void braid_peer_pump(struct braid_peer *peer, bool may_block);
  * is concerned. Process context.
  */
 void braid_peer_cancel(struct braid_peer *peer, u32 status);
+/* As above for requests of resyncs, verifies and repairs only: they fail. */
+void braid_peer_cancel_resync(struct braid_peer *peer);
 /* Announces what is stable, if the peer is ready. Process context. */
 void braid_peer_stable(struct braid_resource *res, u32 node, struct braid_volume *volume,
 		       u64 stable);

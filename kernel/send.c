@@ -291,21 +291,31 @@ void braid_peer_answer(struct braid_peer *peer, struct braid_send *send, u32 sta
 	braid_peer_pump(peer, false);
 }
 
-void braid_peer_cancel(struct braid_peer *peer, u32 status)
+/* Takes the requests that have one of @flags, or all. */
+static void take(struct list_head *from, u32 flags, struct list_head *to)
+{
+	struct braid_send *send, *next;
+
+	list_for_each_entry_safe(send, next, from, list)
+		if (!flags || braid_send_request(send)->flags & flags)
+			list_move_tail(&send->list, to);
+}
+
+static void cancel(struct braid_peer *peer, u32 status, u32 flags)
 {
 	struct braid_send *send, *next;
 	LIST_HEAD(cancelled);
 	u32 i, tag;
 
 	spin_lock(&peer->lock);
-	list_splice_init(&peer->queue, &cancelled);
-	list_splice_tail_init(&peer->parked, &cancelled);
+	take(&peer->queue, flags, &cancelled);
+	take(&peer->parked, flags, &cancelled);
 	for (i = 0; i < BRAID_STREAMS; i++) {
 		struct braid_stream *stream = peer->streams[i];
 
 		for (tag = 0; stream && tag < stream->window; tag++) {
 			send = stream->tags[tag];
-			if (!send)
+			if (!send || (flags && !(braid_send_request(send)->flags & flags)))
 				continue;
 			if (send->state == BRAID_SEND_SENDING || send->receiving) {
 				send->cancel = true;
@@ -326,4 +336,14 @@ void braid_peer_cancel(struct braid_peer *peer, u32 status)
 		list_del_init(&send->list);
 		braid_request_answered(req, peer->node, braid_cancel_status(req, status));
 	}
+}
+
+void braid_peer_cancel(struct braid_peer *peer, u32 status)
+{
+	cancel(peer, status, 0);
+}
+
+void braid_peer_cancel_resync(struct braid_peer *peer)
+{
+	cancel(peer, BRAID_STATUS_IO, BRAID_REQ_RESYNC);
 }

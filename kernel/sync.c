@@ -9,6 +9,7 @@
 #include "disk.h"
 #include "event.h"
 #include "peer.h"
+#include "verify.h"
 #include "volume.h"
 
 #include <linux/slab.h>
@@ -27,7 +28,7 @@ static void set_state(struct braid_sync *sync, u32 state, const char *cause)
 	if (old == state)
 		return;
 	sync->state = state;
-	braid_info(res, "node %u: resync %s -> %s (%s)\n", sync->node, braid_sync_names[old],
+	braid_info(res, "node %u: sync %s -> %s (%s)\n", sync->node, braid_sync_names[old],
 		   braid_sync_names[state], cause);
 	braid_event_simple(res, BRAID_EVENT_KIND_SYNC, .node = &sync->node,
 			   .old = braid_sync_names[old], .new = braid_sync_names[state],
@@ -98,7 +99,9 @@ static void copy_work(struct work_struct *work)
 	err = braid_lock_range(&lock, copy->volume, offset, range->bytes,
 			       sync->node == sync->res->node);
 	if (!err) {
-		err = copy_from_any(copy, &lock, offset);
+		err = sync->mode & BRAID_SYNC_VERIFY ?
+			braid_verify_locked(sync, copy->volume, offset, range->bytes) :
+			copy_from_any(copy, &lock, offset);
 		braid_unlock_range(&lock);
 	}
 	if (err)
@@ -139,10 +142,26 @@ static void measure(struct braid_sync *sync, u64 left)
 	sync->rate_since = now;
 }
 
+/* Of a target that is away: one that is verified may be there, and goes on to be written to. */
+static void cancel_copies(struct braid_sync *sync)
+{
+	struct braid_peer *peer = braid_peer_find(sync->res, sync->node);
+
+	if (!peer)
+		return;
+	if (!READ_ONCE(peer->ready))
+		braid_peer_cancel_resync(peer);
+	braid_peer_put(peer);
+}
+
 static void wait_copies(struct braid_sync *sync, u32 limit)
 {
-	sync->waits_for = "copies under way";
-	wait_event(sync->wait, (u32)atomic_read(&sync->copies) < limit);
+	sync->waits_for = sync->mode & BRAID_SYNC_VERIFY ? "comparisons under way" :
+							   "copies under way";
+	/* What was queued for the target after it was given up waits for nobody else. */
+	while (!wait_event_timeout(sync->wait, (u32)atomic_read(&sync->copies) < limit, HZ / 10))
+		if (READ_ONCE(sync->stop))
+			cancel_copies(sync);
 }
 
 /* The last region of a volume ends where its data does. */
@@ -191,10 +210,12 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 		return found;
 	if (!count)
 		return 0;
-	sync->waits_for = "the target's flush";
-	found = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->node), 0, NULL);
-	if (found)
-		return found;
+	if (!(sync->mode & BRAID_SYNC_VERIFY)) {
+		sync->waits_for = "the target's flush";
+		found = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->node), 0, NULL);
+		if (found)
+			return found;
+	}
 	/*
 	 * Not after the target was given up: what it may have lost since is being marked, and must
 	 * not be cleared again.
@@ -208,22 +229,6 @@ static int copy_batch(struct braid_sync *sync, struct braid_volume *volume,
 		return -ECANCELED;
 	measure(sync, map->dirty_bytes);
 	return count;
-}
-
-/*
- * The disk whose map says what the target lacks. Not one that is out of sync itself: it has not
- * seen all writes.
- */
-static struct braid_disk *map_disk(struct braid_volume *volume)
-{
-	const struct braid_config *config;
-	bool in_sync;
-
-	rcu_read_lock();
-	config = braid_config(volume->res);
-	in_sync = config && braid_self_in_sync(volume->res, config);
-	rcu_read_unlock();
-	return in_sync ? braid_disk_get(volume) : NULL;
 }
 
 /* The map to work on: the disk's own, or one for a node without such a disk. */
@@ -258,6 +263,8 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->node, map);
 		full = err;
 	}
+	if (!full && braid_verify_merge(sync, volume, map))
+		full = !own_disk;
 	if (full)
 		braid_dirty_mark_regions(map, 0, map->regions);
 	if (sync->node == volume->res->node)
@@ -265,28 +272,15 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 	return braid_fetch_marks(volume, sync->node, BRAID_MSG_MARKS, 0, map);
 }
 
-static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
+int braid_sync_map(struct braid_sync *sync, struct braid_volume *volume, struct braid_dirty *map)
 {
 	struct braid_range *batch = kvmalloc_array(BATCH, sizeof(*batch), GFP_KERNEL);
-	struct braid_disk *disk = map_disk(volume);
-	struct braid_dirty *map;
-	bool full;
+	int err = batch ? 0 : -ENOMEM;
 	u64 at = 0;
-	int err;
 
-	map = batch ? work_map(sync, volume, disk, &full) : NULL;
-	err = map ? 0 : -ENOSPC;
-	if (!err) {
-		sync->waits_for = "the target's marks";
-		err = complete_map(sync, volume, disk, full, map);
-	}
-	if (!err) {
-		sync->total += min(map->dirty_bytes, volume->size);
-		sync->rate_left = map->dirty_bytes;
-		sync->rate_since = ktime_get();
-		measure(sync, map->dirty_bytes);
-		enter_state(sync, BRAID_SYNC_STATE_RUNNING, "the ranges to copy are known");
-	}
+	sync->rate_left = map->dirty_bytes;
+	sync->rate_since = ktime_get();
+	measure(sync, map->dirty_bytes);
 	while (!err) {
 		int copied = copy_batch(sync, volume, map, batch, &at);
 
@@ -296,14 +290,35 @@ static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
 			break;
 		else if (!copied)
 			at = 0;
-		if (disk && copied > 0 && braid_dirty_persist_all(disk))
+		if (map->disk && copied > 0 && braid_dirty_persist_all(map->disk))
 			err = -EIO;
+	}
+	kvfree(batch);
+	return err;
+}
+
+static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
+{
+	struct braid_disk *disk = braid_disk_of_writer(volume);
+	struct braid_dirty *map;
+	bool full;
+	int err;
+
+	map = work_map(sync, volume, disk, &full);
+	err = map ? 0 : -ENOSPC;
+	if (!err) {
+		sync->waits_for = "the target's marks";
+		err = complete_map(sync, volume, disk, full, map);
+	}
+	if (!err) {
+		sync->total += min(map->dirty_bytes, volume->size);
+		enter_state(sync, BRAID_SYNC_STATE_RUNNING, "the ranges to copy are known");
+		err = braid_sync_map(sync, volume, map);
 	}
 	if (!disk)
 		braid_dirty_free(map);
 	if (disk)
 		braid_disk_put(disk);
-	kvfree(batch);
 	return err;
 }
 
@@ -370,19 +385,34 @@ static void unlink_target(struct braid_resource *res, u32 node)
 	}
 }
 
+/* A peer that is verified is in sync: it stays a target of writes. */
+static void let_go(struct braid_sync *sync)
+{
+	if (sync->mode & BRAID_SYNC_VERIFY)
+		cancel_copies(sync);
+	else
+		unlink_target(sync->res, sync->node);
+}
+
 static void sync_end(struct braid_sync *sync, int err)
 {
 	struct braid_resource *res = sync->res;
+	char text[64];
 
 	if (err)
-		unlink_target(res, sync->node);
+		let_go(sync);
 	mutex_lock(&res->lock);
 	sync->running = false;
 	sync->waits_for = NULL;
-	if (err)
+	if (sync->mode & BRAID_SYNC_VERIFY)
+		set_state(sync, BRAID_SYNC_STATE_NONE,
+			  braid_verify_outcome(sync, err, text, sizeof(text)));
+	else if (err)
 		set_state(sync, BRAID_SYNC_STATE_NONE, sync->stop ? "stopped" : "it failed");
 	else if (sync->state != BRAID_SYNC_STATE_NONE)
 		set_state(sync, BRAID_SYNC_STATE_DONE, "the target is equal");
+	if (!err && !(sync->mode & BRAID_SYNC_VERIFY))
+		braid_verify_forget(sync);
 	mutex_unlock(&res->lock);
 	braid_peers_announce(res);
 	wake_up_all(&sync->wait);
@@ -394,17 +424,18 @@ static void sync_work(struct work_struct *work)
 	struct braid_sync *sync = container_of(work, struct braid_sync, work);
 	struct braid_resource *res = sync->res;
 	struct braid_volume *volume;
+	bool verify = sync->mode & BRAID_SYNC_VERIFY;
 	unsigned long number;
 	int err;
 
-	err = link_target(sync);
+	err = verify ? 0 : link_target(sync);
 	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
-		err = sync_volume(sync, volume);
+		err = verify ? braid_verify_volume(sync, volume) : sync_volume(sync, volume);
 		braid_volume_put(volume);
 	}
-	if (!err)
+	if (!err && !verify)
 		enter_state(sync, BRAID_SYNC_STATE_FLUSHING, "all is copied");
-	for (number = 0; !err && (volume = braid_volume_next(res, &number)); number++) {
+	for (number = 0; !err && !verify && (volume = braid_volume_next(res, &number)); number++) {
 		err = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->node), 0,
 				    NULL) ?: braid_settle(volume, sync->node);
 		braid_volume_put(volume);
@@ -480,21 +511,16 @@ static int may_start(struct braid_resource *res, u32 node)
 	return err ?: instance_of(res, node) ? 0 : -ENOTCONN;
 }
 
-int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rate)
+struct braid_sync *braid_sync_prepare(struct braid_resource *res, u32 node, u32 mode,
+				      u64 max_rate)
 {
 	struct braid_sync *sync = res->syncs[node];
-	int err;
 
 	lockdep_assert_held(&res->lock);
-	err = may_start(res, node);
-	if (err)
-		return err;
-	if (lacks_room(res, node))
-		return -ENOSPC;
 	if (!sync) {
 		sync = kzalloc(sizeof(*sync), GFP_KERNEL);
 		if (!sync)
-			return -ENOMEM;
+			return ERR_PTR(-ENOMEM);
 		sync->res = res;
 		sync->node = node;
 		init_waitqueue_head(&sync->wait);
@@ -502,12 +528,11 @@ int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rat
 		res->syncs[node] = sync;
 	}
 	if (sync->state != BRAID_SYNC_STATE_NONE || sync->running || sync->ending)
-		return -EBUSY;
+		return ERR_PTR(-EBUSY);
 	sync->mode = mode;
 	sync->max_rate = max_rate;
 	sync->stop = false;
 	sync->paused = false;
-	sync->running = true;
 	sync->total = 0;
 	sync->left = 0;
 	sync->rate = 0;
@@ -516,9 +541,32 @@ int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rat
 	atomic64_set(&sync->same, 0);
 	atomic_set(&sync->error, 0);
 	sync->instance = instance_of(res, node);
-	set_state(sync, BRAID_SYNC_STATE_LINKING, "requested");
-	refcount_inc(&res->refs);
-	queue_work(res->wq, &sync->work);
+	return sync;
+}
+
+void braid_sync_launch(struct braid_sync *sync, u32 state)
+{
+	sync->running = true;
+	set_state(sync, state, "requested");
+	refcount_inc(&sync->res->refs);
+	queue_work(sync->res->wq, &sync->work);
+}
+
+int braid_sync_start(struct braid_resource *res, u32 node, u32 mode, u64 max_rate)
+{
+	struct braid_sync *sync;
+	int err;
+
+	lockdep_assert_held(&res->lock);
+	err = may_start(res, node);
+	if (err)
+		return err;
+	if (lacks_room(res, node))
+		return -ENOSPC;
+	sync = braid_sync_prepare(res, node, mode, max_rate);
+	if (IS_ERR(sync))
+		return PTR_ERR(sync);
+	braid_sync_launch(sync, BRAID_SYNC_STATE_LINKING);
 	return 0;
 }
 
@@ -571,7 +619,7 @@ static void abort_sync(struct braid_sync *sync, const char *cause)
 	refcount_inc(&res->refs);
 	mutex_unlock(&res->lock);
 	wake_up_all(&sync->wait);
-	unlink_target(res, sync->node);
+	let_go(sync);
 	mutex_lock(&res->lock);
 	sync->ending = false;
 	wake_up_all(&sync->wait);
@@ -579,14 +627,15 @@ static void abort_sync(struct braid_sync *sync, const char *cause)
 	braid_resource_put(res);
 }
 
-int braid_sync_stop(struct braid_resource *res, u32 node)
+int braid_sync_stop(struct braid_resource *res, u32 node, bool verify)
 {
 	struct braid_sync *sync;
 	int err = 0;
 
 	mutex_lock(&res->lock);
 	sync = res->syncs[node];
-	if (!sync || sync->state == BRAID_SYNC_STATE_NONE)
+	if (!sync || sync->state == BRAID_SYNC_STATE_NONE ||
+	    verify != (sync->state == BRAID_SYNC_STATE_VERIFYING))
 		err = -EALREADY;
 	/* A proposed join may be chosen yet: only a later configuration ends it (R6b). */
 	else if (sync->state == BRAID_SYNC_STATE_JOINING || sync->ending)
@@ -614,13 +663,16 @@ void braid_sync_check(struct braid_resource *res, u32 node)
 	config = braid_config(res);
 	in_sync = config && config->in_sync >> node & 1;
 	rcu_read_unlock();
-	if (in_sync) {
-		sync->stop = true;
-		set_state(sync, BRAID_SYNC_STATE_NONE, "it is in sync");
-	}
 	same = braid_is_writer(res) && (sync->state == BRAID_SYNC_STATE_JOINING ||
 					instance_of(res, node) == sync->instance);
-	if (in_sync || same)
+	if (sync->mode & BRAID_SYNC_VERIFY) {
+		same = same && in_sync;
+	} else if (in_sync) {
+		sync->stop = true;
+		set_state(sync, BRAID_SYNC_STATE_NONE, "it is in sync");
+		same = true;
+	}
+	if (same)
 		mutex_unlock(&res->lock);
 	else
 		abort_sync(sync, "the target is away, or another one");
@@ -641,6 +693,7 @@ void braid_sync_free(struct braid_resource *res, u32 node)
 	wait_event(sync->wait, !READ_ONCE(sync->running) && !READ_ONCE(sync->ending));
 	cancel_work_sync(&sync->work);
 	mutex_lock(&res->lock);
+	braid_verify_forget(sync);
 	res->syncs[node] = NULL;
 	mutex_unlock(&res->lock);
 	kfree(sync);

@@ -284,6 +284,8 @@ inline constexpr std::uint64_t flushing = 0x4;
 inline constexpr std::uint64_t done = 0x5;
 /// A join was announced: the target counts as in sync (R6b).
 inline constexpr std::uint64_t joining = 0x6;
+/// A peer in sync is compared with this node, or another one in sync.
+inline constexpr std::uint64_t verifying = 0x7;
 }  // namespace enums::sync_state
 
 namespace enums::detail {
@@ -295,6 +297,7 @@ inline constexpr auto sync_state = std::to_array<EnumEntry>({
     {"flushing", 0x4},
     {"done", 0x5},
     {"joining", 0x6},
+    {"verifying", 0x7},
 });
 }  // namespace enums::detail
 
@@ -328,6 +331,8 @@ inline constexpr std::uint64_t migration = 0x9;
 /// A stream of a connection ("new"): retired, it ended as requested; or key-use, it has sent as
 /// much as its key should be used for and wants to be replaced.
 inline constexpr std::uint64_t stream = 0xa;
+/// A verify has found its first difference. Its end is an event sync.
+inline constexpr std::uint64_t verify = 0xb;
 }  // namespace enums::event_kind
 
 namespace enums::detail {
@@ -343,6 +348,7 @@ inline constexpr auto event_kind = std::to_array<EnumEntry>({
     {"repair", 0x8},
     {"migration", 0x9},
     {"stream", 0xa},
+    {"verify", 0xb},
 });
 }  // namespace enums::detail
 
@@ -582,14 +588,22 @@ inline constexpr std::uint16_t sync_left = 24;
 inline constexpr std::uint16_t sync_same = 25;
 /// Bytes per second, over the last seconds.
 inline constexpr std::uint16_t sync_rate = 26;
+/// Seconds that the rest takes at this rate.
+inline constexpr std::uint16_t sync_time_left = 27;
+/// Bytes that the last verify found to differ, in blocks of 4 KiB, since when there was no resync.
+inline constexpr std::uint16_t differing = 28;
+/// Where a verify begins, in bytes; or a range that differs.
+inline constexpr std::uint16_t start = 29;
+/// Where it ends, exclusively; a verify by default at the volume's end.
+inline constexpr std::uint16_t stop = 30;
 /// Copy everything, not only what is known to differ.
-inline constexpr std::uint16_t full = 27;
+inline constexpr std::uint16_t full = 31;
 /// Compare checksums and copy only what differs.
-inline constexpr std::uint16_t compare = 28;
+inline constexpr std::uint16_t compare = 32;
 /// Upper bound in bytes per second; 0 is none.
-inline constexpr std::uint16_t max_rate = 29;
+inline constexpr std::uint16_t max_rate = 33;
 /// What the resync waits for, for people.
-inline constexpr std::uint16_t waits_for = 30;
+inline constexpr std::uint16_t waits_for = 34;
 }  // namespace attr::peer
 
 namespace attr::event {
@@ -794,10 +808,14 @@ inline constexpr auto peer = std::to_array<Attribute>({
     {"sync-left", 24, AttributeType::u64, false, nullptr, nullptr},
     {"sync-same", 25, AttributeType::u64, false, nullptr, nullptr},
     {"sync-rate", 26, AttributeType::u64, false, nullptr, nullptr},
-    {"full", 27, AttributeType::flag, false, nullptr, nullptr},
-    {"compare", 28, AttributeType::flag, false, nullptr, nullptr},
-    {"max-rate", 29, AttributeType::u64, false, nullptr, nullptr},
-    {"waits-for", 30, AttributeType::string, false, nullptr, nullptr},
+    {"sync-time-left", 27, AttributeType::u64, false, nullptr, nullptr},
+    {"differing", 28, AttributeType::u64, false, nullptr, nullptr},
+    {"start", 29, AttributeType::u64, false, nullptr, nullptr},
+    {"stop", 30, AttributeType::u64, false, nullptr, nullptr},
+    {"full", 31, AttributeType::flag, false, nullptr, nullptr},
+    {"compare", 32, AttributeType::flag, false, nullptr, nullptr},
+    {"max-rate", 33, AttributeType::u64, false, nullptr, nullptr},
+    {"waits-for", 34, AttributeType::string, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -1287,7 +1305,7 @@ namespace op::detail::peer_get_lists {
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::peer::name,
 };
-inline constexpr std::array<std::uint16_t, 23> dump_reply{
+inline constexpr std::array<std::uint16_t, 25> dump_reply{
     attr::peer::name,
     attr::peer::node_id,
     attr::peer::link_state,
@@ -1310,6 +1328,8 @@ inline constexpr std::array<std::uint16_t, 23> dump_reply{
     attr::peer::sync_left,
     attr::peer::sync_same,
     attr::peer::sync_rate,
+    attr::peer::sync_time_left,
+    attr::peer::differing,
     attr::peer::waits_for,
 };
 inline constexpr Messages dump{dump_request, dump_reply};
@@ -1492,6 +1512,69 @@ inline constexpr Operation sync_join{
     "", {}};
 }  // namespace op
 
+namespace op::detail::verify_start_lists {
+inline constexpr std::array<std::uint16_t, 5> call_request{
+    attr::peer::name,
+    attr::peer::node_id,
+    attr::peer::start,
+    attr::peer::stop,
+    attr::peer::max_rate,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::verify_start_lists
+
+namespace op {
+/// As the writer: compare the replicas of a peer in sync with this node's, or if it has none with
+/// another one in sync, while writes go on. What differs is told by peer-get and verify-get, and
+/// marked: after a configuration without the peer a resync of it copies that. A node that becomes
+/// the writer instead does not know of it.
+inline constexpr Operation verify_start{
+    "verify-start", 31, &set::peer,
+    &op::detail::verify_start_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::verify_stop_lists {
+inline constexpr std::array<std::uint16_t, 2> call_request{
+    attr::peer::name,
+    attr::peer::node_id,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::verify_stop_lists
+
+namespace op {
+/// End a verify. What it has found stays.
+inline constexpr Operation verify_stop{
+    "verify-stop", 32, &set::peer,
+    &op::detail::verify_stop_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::verify_get_lists {
+inline constexpr std::array<std::uint16_t, 1> dump_request{
+    attr::peer::name,
+};
+inline constexpr std::array<std::uint16_t, 5> dump_reply{
+    attr::peer::name,
+    attr::peer::node_id,
+    attr::peer::volume,
+    attr::peer::start,
+    attr::peer::stop,
+};
+inline constexpr Messages dump{dump_request, dump_reply};
+}  // namespace op::detail::verify_get_lists
+
+namespace op {
+/// The ranges that the last verifies found to differ, by peer and volume, joined and sorted. At
+/// most 1024 are kept of each peer; where their bytes are fewer than its differing there are more.
+inline constexpr Operation verify_get{
+    "verify-get", 33, &set::peer,
+    nullptr, &op::detail::verify_get_lists::dump,
+    "", {}};
+}  // namespace op
+
 namespace op::detail::event_lists {
 inline constexpr std::array<std::uint16_t, 13> event{
     attr::event::sequence,
@@ -1513,7 +1596,7 @@ inline constexpr std::array<std::uint16_t, 13> event{
 namespace op {
 /// A change of state.
 inline constexpr Operation event{
-    "event", 31, &set::event,
+    "event", 34, &set::event,
     nullptr, nullptr,
     "events", op::detail::event_lists::event};
 }  // namespace op
@@ -1549,6 +1632,9 @@ inline constexpr auto operations = std::to_array<const Operation*>({
     &op::sync_resume,
     &op::sync_stop,
     &op::sync_join,
+    &op::verify_start,
+    &op::verify_stop,
+    &op::verify_get,
     &op::event,
 });
 

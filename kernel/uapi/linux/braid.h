@@ -176,6 +176,8 @@ enum braid_sync_state {
 	BRAID_SYNC_STATE_DONE = 5,
 	/* A join was announced: the target counts as in sync (R6b). */
 	BRAID_SYNC_STATE_JOINING = 6,
+	/* A peer in sync is compared with this node, or another one in sync. */
+	BRAID_SYNC_STATE_VERIFYING = 7,
 };
 
 /* What an event tells. */
@@ -209,6 +211,8 @@ enum braid_event_kind {
 	 * to be replaced.
 	 */
 	BRAID_EVENT_KIND_STREAM = 10,
+	/* A verify has found its first difference. Its end is an event sync. */
+	BRAID_EVENT_KIND_VERIFY = 11,
 };
 
 /* The module as a whole. */
@@ -523,6 +527,19 @@ enum braid_a_peer {
 	BRAID_A_PEER_SYNC_SAME,
 	/* Bytes per second, over the last seconds. */
 	BRAID_A_PEER_SYNC_RATE,
+	/* Seconds that the rest takes at this rate. */
+	BRAID_A_PEER_SYNC_TIME_LEFT,
+	/*
+	 * Bytes that the last verify found to differ, in blocks of 4 KiB, since
+	 * when there was no resync.
+	 */
+	BRAID_A_PEER_DIFFERING,
+	/* Where a verify begins, in bytes; or a range that differs. */
+	BRAID_A_PEER_START,
+	/*
+	 * Where it ends, exclusively; a verify by default at the volume's end.
+	 */
+	BRAID_A_PEER_STOP,
 	/* Copy everything, not only what is known to differ. */
 	BRAID_A_PEER_FULL,
 	/* Compare checksums and copy only what differs. */
@@ -695,6 +712,22 @@ enum braid_cmd {
 	 * complete each write (R6b). Refused unless its resync is done.
 	 */
 	BRAID_CMD_SYNC_JOIN,
+	/*
+	 * As the writer: compare the replicas of a peer in sync with this
+	 * node's, or if it has none with another one in sync, while writes go
+	 * on. What differs is told by peer-get and verify-get, and marked:
+	 * after a configuration without the peer a resync of it copies that. A
+	 * node that becomes the writer instead does not know of it.
+	 */
+	BRAID_CMD_VERIFY_START,
+	/* End a verify. What it has found stays. */
+	BRAID_CMD_VERIFY_STOP,
+	/*
+	 * The ranges that the last verifies found to differ, by peer and
+	 * volume, joined and sorted. At most 1024 are kept of each peer; where
+	 * their bytes are fewer than its differing there are more.
+	 */
+	BRAID_CMD_VERIFY_GET,
 	/* A change of state. */
 	BRAID_CMD_EVENT,
 
