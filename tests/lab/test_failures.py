@@ -212,11 +212,11 @@ def test_a_disk_fails(lab, which, what):
         r.compare()
 
 
-@pytest.mark.uml
-def test_sectors_that_cannot_be_read(lab):
+@pytest.mark.parametrize("debug", LONG)
+def test_sectors_that_cannot_be_read(lab, debug):
     """P5, P3: what the writer's disk cannot read comes from the peer, and is written again; a disk with
     too many of them is given up."""
-    with mirror(lab, "ab") as r:
+    with mirror(lab, "ab", debug=debug) as r:
         a, b = r.nodes
         r.write(a, count=300, blocks=128)
         bad = [8 * 20, 8 * 21 + 3, 8 * 90]

@@ -131,12 +131,12 @@ def test_a_blank_disk(lab):
         r.check_data(a)
 
 
-@pytest.mark.uml
+@pytest.mark.parametrize("debug", LONG)
 @pytest.mark.parametrize("fresh", [False, True])
-def test_the_writers_own_replica(lab, fresh):
+def test_the_writers_own_replica(lab, fresh, debug):
     """P1, P3: a writer whose disk failed is resynced itself while it writes: from what its peer marked,
     a replaced disk in full. Its disk fails once more on the way, and nothing hangs."""
-    with mirror(lab, "ab", size=24 * MIB) as r:
+    with mirror(lab, "ab", debug=debug, size=24 * MIB) as r:
         a, b = r.nodes
         r.fio(a, rw="write", bs="1m", size="8m", offset="4m", iodepth=4)
         job = r.writer_job(a)

@@ -82,6 +82,7 @@ def test_no_false_differences(lab):
     with mirror(lab, "abc", size=8 * MIB, streams=4) as r:
         a, b, c = r.nodes
         r.write(a, count=20)
+        b.disks[0].slow(10, reads=False)  # a write reaches the others first
         fio = a.host.start(["fio", "--name=load", f"--filename={a.device()}", "--direct=1",
                             "--ioengine=libaio", "--rw=randwrite", "--bsrange=512-64k", "--iodepth=32",
                             "--size=1m", "--norandommap=1", "--time_based", "--runtime=300", "--thread=1"])

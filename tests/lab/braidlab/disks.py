@@ -93,9 +93,10 @@ class DmDisk(Disk):
         for message in (*(f"addbadblock {sector}" for sector in sectors), "enable"):
             self.machine.run(["dmsetup", "message", self.name, "0", *message.split()])
 
-    def slow(self, delay_ms: int) -> None:
+    def slow(self, delay_ms: int, *, reads: bool = True) -> None:
         self.machine.run(["modprobe", "dm_delay"])
-        self._load(f"0 {self._sectors()} delay {self.backing} 0 {delay_ms}\n")
+        self._load(f"0 {self._sectors()} delay {self.backing} 0 {delay_ms if reads else 0} "
+                   f"{self.backing} 0 {delay_ms}\n")
 
     def heal(self) -> None:
         self._load(self._linear())
