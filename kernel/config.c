@@ -584,14 +584,16 @@ static bool continues(struct braid_resource *res, const struct braid_config *old
 	return old && old->writer == new->writer && known && res->writer_instance == *instance;
 }
 
-static bool both_in_sync(const struct braid_config *config, u32 a, u32 b)
+/* Whether this disk, and no other in its place, was in sync together with @node under @old. */
+static bool was_in_sync(const struct braid_disk *disk, const struct braid_config *old, u32 node)
 {
-	return config->in_sync >> a & 1 && config->in_sync >> b & 1;
+	return old && old->in_sync >> node & 1 && disk->sb.last.epoch == old->epoch &&
+	       disk->sb.last.id == old->id;
 }
 
 /*
  * The map of a member that was in sync until now. There may be one of a verify, with what differs
- * besides: it tells all that the member lacks if this replica was in sync, too.
+ * besides: it tells all that the member lacks if this disk was in sync, too.
  */
 static void drop_member(struct braid_disk *disk, u32 node, const struct braid_stamp *base,
 			bool complete)
@@ -623,10 +625,11 @@ static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 				base.instance = old->instance[node];
 			}
 			if (old)
-				drop_member(disk, node, &base, both_in_sync(old, node, self));
+				drop_member(disk, node, &base, was_in_sync(disk, old, node));
 		} else if (node != self && (!(new->diskful >> node & 1) ||
-					    (both_in_sync(new, node, self) &&
-					     !(old && both_in_sync(old, node, self))))) {
+					    (new->in_sync >> node & 1 &&
+					     new->in_sync >> self & 1 &&
+					     !was_in_sync(disk, old, node)))) {
 			braid_dirty_drop(disk, node);
 		}
 	}

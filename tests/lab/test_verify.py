@@ -86,6 +86,7 @@ def test_no_false_differences(lab):
         fio = a.host.start(["fio", "--name=load", f"--filename={a.device()}", "--direct=1",
                             "--ioengine=libaio", "--rw=randwrite", "--bsrange=512-64k", "--iodepth=32",
                             "--size=1m", "--norandommap=1", "--time_based", "--runtime=300", "--thread=1"])
+        a.wait(lambda: a.volume()["stats"]["writes"] > 500, "the load to begin")
         for _ in range(6):
             for peer in (b, c):
                 start(r, peer, start=0, stop=1 * MIB)
