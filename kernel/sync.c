@@ -635,7 +635,7 @@ int braid_sync_stop(struct braid_resource *res, u32 node, bool verify)
 	mutex_lock(&res->lock);
 	sync = res->syncs[node];
 	if (!sync || sync->state == BRAID_SYNC_STATE_NONE ||
-	    verify != (sync->state == BRAID_SYNC_STATE_VERIFYING))
+	    verify != !!(sync->mode & BRAID_SYNC_VERIFY))
 		err = -EALREADY;
 	/* A proposed join may be chosen yet: only a later configuration ends it (R6b). */
 	else if (sync->state == BRAID_SYNC_STATE_JOINING || sync->ending)

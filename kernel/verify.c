@@ -74,7 +74,8 @@ static void mark(struct braid_sync *sync, struct braid_volume *volume, u64 offse
 	braid_disk_put(disk);
 }
 
-static void differs(struct braid_sync *sync, struct braid_volume *volume, u64 offset, u32 bytes)
+static void found_difference(struct braid_sync *sync, struct braid_volume *volume, u64 offset,
+			     u32 bytes)
 {
 	const struct braid_difference found = {
 		.volume = volume->number, .start = offset, .end = offset + bytes,
@@ -103,11 +104,11 @@ static bool block_differs(struct bio *ours, u32 at, struct bio *theirs, u32 thei
 {
 	u8 *a = bvec_kmap_local(&ours->bi_io_vec[at / PAGE_SIZE]);
 	u8 *b = bvec_kmap_local(&theirs->bi_io_vec[their_at / PAGE_SIZE]);
-	bool differs = memcmp(a + at % PAGE_SIZE, b + their_at % PAGE_SIZE, BRAID_BLOCK_SIZE);
+	bool wrong = memcmp(a + at % PAGE_SIZE, b + their_at % PAGE_SIZE, BRAID_BLOCK_SIZE);
 
 	kunmap_local(b);
 	kunmap_local(a);
-	return differs;
+	return wrong;
 }
 
 /* A part whose hashes differ: which of its blocks do? @ours begins at @offset - @at. */
@@ -125,12 +126,12 @@ static int compare_blocks(struct braid_sync *sync, struct braid_volume *volume, 
 		if (wrong && first == bytes)
 			first = block;
 		if (!wrong && first < bytes) {
-			differs(sync, volume, offset + first, block - first);
+			found_difference(sync, volume, offset + first, block - first);
 			first = bytes;
 		}
 	}
 	if (!err && first < bytes)
-		differs(sync, volume, offset + first, bytes - first);
+		found_difference(sync, volume, offset + first, bytes - first);
 	braid_payload_free(theirs);
 	return err;
 }
