@@ -363,18 +363,17 @@ int braid_next_range(struct braid_dirty *map, u64 size, u64 *at, struct braid_ra
 
 /* ---- reconciliation ---- */
 
-int braid_settle(struct braid_volume *volume, u32 node)
+int braid_settle(struct braid_volume *volume, u32 node, u64 size)
 {
 	struct braid_disk *disk;
 	int err;
 
 	if (node != volume->res->node)
-		return braid_execute(volume, BRAID_MSG_SETTLED, volume->size, 0, BIT(node), 0,
-				     NULL);
+		return braid_execute(volume, BRAID_MSG_SETTLED, size, 0, BIT(node), 0, NULL);
 	disk = braid_disk_get(volume);
 	if (!disk)
 		return -ENODEV;
-	err = braid_disk_settle(disk, volume->size);
+	err = braid_disk_settle(disk, size);
 	braid_disk_put(disk);
 	return err;
 }
@@ -433,7 +432,7 @@ static int reconcile_volume(struct braid_volume *volume, u32 reference, u32 in_s
 	braid_request_free(flush);
 	for (node = 0; node < BRAID_MAX_NODES && !err; node++)
 		if (in_sync >> node & 1)
-			err = braid_settle(volume, node);
+			err = braid_settle(volume, node, volume->size);
 	if (!err)
 		braid_generation_settled(volume);
 	return err;

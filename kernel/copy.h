@@ -51,7 +51,7 @@ int braid_own_marks(struct braid_volume *volume, struct braid_dirty *map);
 /* The next marked range from *@at on, which moves behind it: 1, 0 at the end, or an error. */
 int braid_next_range(struct braid_dirty *map, u64 size, u64 *at, struct braid_range *range);
 /* Makes a node forget its marks, and store the volume's size. */
-int braid_settle(struct braid_volume *volume, u32 node);
+int braid_settle(struct braid_volume *volume, u32 node, u64 size);
 
 /* This node's disk could not read a range that a peer could: rewrites it. Any context. */
 void braid_repair(struct braid_volume *volume, u64 offset, u32 bytes);

@@ -83,27 +83,44 @@ static u64 weight(struct braid_dirty *dirty, u32 region)
 	}
 }
 
+/* Gives it room for a volume of @bytes, without dirty blocks in what is new. */
+static int set_size(struct braid_dirty *dirty, u64 bytes)
+{
+	u32 regions = braid_regions(bytes), old_sectors = dirty->sectors;
+	/* In whole blocks, so that one can be written from here. */
+	u32 sectors = round_up(DIV_ROUND_UP(regions, BRAID_SUMMARY_REGIONS), SECTORS_PER_BLOCK);
+	u8 *states = kvzalloc((size_t)sectors * (BRAID_SUMMARY_REGIONS / 4), GFP_KERNEL);
+	unsigned long *changed = kvcalloc(BITS_TO_LONGS(sectors), sizeof(long), GFP_KERNEL);
+
+	if (!states || !changed) {
+		kvfree(states);
+		kvfree(changed);
+		return -ENOMEM;
+	}
+	bitmap_fill(changed, sectors);
+	spin_lock_irq(&dirty->lock);
+	memcpy(states, dirty->states, (size_t)old_sectors * (BRAID_SUMMARY_REGIONS / 4));
+	swap(states, dirty->states);
+	swap(changed, dirty->changed);
+	dirty->regions = regions;
+	dirty->sectors = sectors;
+	spin_unlock_irq(&dirty->lock);
+	kvfree(states);
+	kvfree(changed);
+	return 0;
+}
+
 struct braid_dirty *braid_dirty_alone(u64 bytes)
 {
 	struct braid_dirty *dirty = kvzalloc(sizeof(*dirty), GFP_KERNEL);
 
 	if (!dirty)
 		return NULL;
-	dirty->regions = braid_regions(bytes);
-	/* In whole blocks, so that one can be written from here. */
-	dirty->sectors = round_up(DIV_ROUND_UP(dirty->regions, BRAID_SUMMARY_REGIONS),
-				  SECTORS_PER_BLOCK);
 	spin_lock_init(&dirty->lock);
-	dirty->states = kvzalloc((size_t)dirty->sectors * (BRAID_SUMMARY_REGIONS / 4), GFP_KERNEL);
-	dirty->changed = kvcalloc(BITS_TO_LONGS(dirty->sectors), sizeof(long),
-				  GFP_KERNEL);
-	if (!dirty->states || !dirty->changed) {
-		kvfree(dirty->states);
-		kvfree(dirty->changed);
+	if (set_size(dirty, bytes)) {
 		kvfree(dirty);
 		return NULL;
 	}
-	bitmap_fill(dirty->changed, dirty->sectors);
 	braid_log_created("dirty", "%p", dirty);
 	return dirty;
 }
@@ -577,6 +594,51 @@ int braid_dirty_persist(struct braid_dirty *dirty)
 		err = blkdev_issue_flush(dirty->disk->meta);
 	__free_page(page);
 	return err;
+}
+
+static bool any_leaf(struct braid_dirty *dirty, u32 first)
+{
+	u32 end = min(first + BRAID_LEAVES_PER_BLOCK, dirty->regions);
+
+	while (first < end && state_of(dirty, first) != BRAID_REGION_LEAF)
+		first++;
+	return first < end;
+}
+
+/* Leaves that are on disk only go from block to block; all else is written from memory. */
+int braid_dirty_move(struct braid_dirty *dirty, const struct braid_superblock *old)
+{
+	const struct braid_superblock *sb = &dirty->disk->sb;
+	u64 from = old->slots_offset + old->slot_bytes * dirty->slot;
+	struct page *page = alloc_page(GFP_NOIO);
+	struct braid_leaf *leaf;
+	u32 first, i;
+	int err = 0;
+
+	if (!page)
+		return -ENOMEM;
+	for (first = 0; first < dirty->regions && !err; first += BRAID_LEAVES_PER_BLOCK) {
+		cond_resched();
+		if (!any_leaf(dirty, first))
+			continue;
+		err = braid_meta_io(dirty->disk, from + braid_leaf_offset(old->data_bytes, first),
+				    page, BRAID_BLOCK_SIZE, REQ_OP_READ) ?:
+		      braid_meta_io(dirty->disk,
+				    slot_offset(dirty) + braid_leaf_offset(sb->data_bytes, first),
+				    page, BRAID_BLOCK_SIZE, REQ_OP_WRITE);
+	}
+	__free_page(page);
+	if (err)
+		return err;
+	err = set_size(dirty, sb->data_bytes);
+	if (err)
+		return err;
+	spin_lock_irq(&dirty->lock);
+	for (i = 0; i < BRAID_LEAF_BUCKETS; i++)
+		hlist_for_each_entry(leaf, &dirty->hash[i], hash)
+			leaf->changed = true;
+	spin_unlock_irq(&dirty->lock);
+	return braid_dirty_persist(dirty);
 }
 
 int braid_dirty_persist_all(struct braid_disk *disk)

@@ -71,6 +71,11 @@ void braid_dirty_drop(struct braid_disk *disk, u32 node);
 int braid_dirty_load(struct braid_dirty *dirty);
 /* Writes changed leaves and summary. May sleep. Under the disk's meta_lock. */
 int braid_dirty_persist(struct braid_dirty *dirty);
+/*
+ * Writes all of it to where the superblock in memory says, in the size that it says; it was at
+ * where @old says. May sleep. Under the disk's meta_lock.
+ */
+int braid_dirty_move(struct braid_dirty *dirty, const struct braid_superblock *old);
 /* All maps of a disk. May sleep. */
 int braid_dirty_persist_all(struct braid_disk *disk);
 /* Marks bytes of a region in the maps of all nodes of @mask. Any context. True if any changed. */

@@ -19,6 +19,7 @@ struct attach {
 	struct work_struct work;
 	struct braid_volume *volume;
 	dev_t data, meta;
+	u64 old_bytes;
 	bool external;
 };
 
@@ -107,7 +108,7 @@ static int read_super(struct braid_disk *disk, bool external, const char **cause
 		goto out;
 	}
 	for (copy = 0; copy < 2; copy++) {
-		u64 offset = braid_superblock_offset(bdev_nr_bytes(disk->meta), external, copy);
+		u64 offset = braid_superblock_offset(disk->meta_bytes, external, copy);
 
 		*cause = "the superblock cannot be read";
 		err = braid_meta_io(disk, offset, page, BRAID_BLOCK_SIZE, REQ_OP_READ);
@@ -304,11 +305,18 @@ err_free:
 }
 
 /* Reads all metadata and marks the disk as in use. */
-static int disk_prepare(struct braid_disk *disk, bool external, const char **cause)
+static int disk_prepare(struct braid_disk *disk, const struct attach *at, const char **cause)
 {
 	int err;
 
-	err = read_super(disk, external, cause) ?: check_super(disk, external, cause);
+	disk->meta_bytes = bdev_nr_bytes(disk->meta);
+	err = read_super(disk, at->external, cause);
+	if ((err == -ENOMEDIUM || err == -EUCLEAN) && !at->external && at->old_bytes) {
+		disk->meta_bytes = min(disk->meta_bytes, at->old_bytes);
+		err = read_super(disk, false, cause);
+	}
+	if (!err)
+		err = check_super(disk, at->external, cause);
 	if (err)
 		return err;
 	*cause = "the activity log cannot be read";
@@ -378,7 +386,7 @@ static void attach_work(struct work_struct *work)
 
 	disk = disk_open(at, &cause, &err);
 	if (disk)
-		err = disk_prepare(disk, at->external, &cause);
+		err = disk_prepare(disk, at, &cause);
 	mutex_lock(&res->lock);
 	if (!err)
 		err = disk_publish(disk, &cause);
@@ -395,7 +403,7 @@ static void attach_work(struct work_struct *work)
 }
 
 /* Under the resource's lock. */
-int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta)
+int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta, u64 old_bytes)
 {
 	struct attach *at;
 
@@ -408,6 +416,7 @@ int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta)
 	at->data = disk;
 	at->meta = meta;
 	at->external = meta;
+	at->old_bytes = old_bytes;
 	braid_volume_get(volume);
 	at->volume = volume;
 	set_state(volume, BRAID_DISK_STATE_ATTACHING, "requested", 0);
@@ -429,6 +438,24 @@ int braid_disk_set_inconsistent(struct braid_disk *disk)
 	return err;
 }
 
+/* Replicas that are away lack what the volume gained. */
+static int mark_gain(struct braid_disk *disk, u64 size)
+{
+	u64 old = disk->sb.volume_bytes;
+	int err = 0;
+	u32 node;
+
+	for (node = 0; node < BRAID_MAX_NODES && !err && old && size > old; node++) {
+		struct braid_dirty *dirty = map_of(disk, node);
+
+		if (!dirty || node == disk->volume->res->node)
+			continue;
+		braid_dirty_mark_regions(dirty, old >> BRAID_REGION_SHIFT, braid_regions(size));
+		err = braid_dirty_persist(dirty);
+	}
+	return err;
+}
+
 int braid_disk_settle(struct braid_disk *disk, u64 size)
 {
 	int err = 0;
@@ -440,8 +467,9 @@ int braid_disk_settle(struct braid_disk *disk, u64 size)
 	    disk->sb.flags & (BRAID_SB_SUSPECT | BRAID_SB_INCONSISTENT)) {
 		braid_dirty_drop(disk, disk->volume->res->node);
 		disk->sb.flags &= ~(BRAID_SB_SUSPECT | BRAID_SB_INCONSISTENT);
+		err = mark_gain(disk, size);
 		disk->sb.volume_bytes = size ?: disk->sb.volume_bytes;
-		err = braid_meta_write_super(disk);
+		err = err ?: braid_meta_write_super(disk);
 	}
 	mutex_unlock(&disk->meta_lock);
 	return err;

@@ -21,6 +21,7 @@ struct braid_volume;
  * @wanted: regions that wait to be logged
  * @writing: regions in the block that is being written
  * @busy: a block is being written
+ * @paused: none is begun
  * @current_block: filled at present
  * @sequence: of each block
  * @regions: what each slot says, as it is or is being written
@@ -32,6 +33,7 @@ struct braid_log {
 	struct list_head wanted;
 	struct list_head writing;
 	bool busy;
+	bool paused;
 	u32 current_block;
 	u64 sequence[BRAID_LOG_BLOCKS_MAX];
 	u32 (*regions)[BRAID_LOG_SLOTS];
@@ -59,6 +61,8 @@ struct braid_vote {
  * @read_errors: lately, since @read_errors_since; under the resource's lock
  * @meta_lock: one change of superblock or dirty maps at a time
  * @sb: superblock; under @meta_lock
+ * @meta_bytes: size of the metadata's device when it got its place there; under @meta_lock
+ * @broken: moving the metadata failed half-way, so that nothing of it may be written any more
  * @dirty: maps of absent replicas by node; that of this node itself says what the last crash
  *	left open. Set and cleared in process context under @meta_lock, read under RCU
  * @vote: as @dirty; NULL if none was ever stored
@@ -81,13 +85,18 @@ struct braid_disk {
 
 	struct mutex meta_lock;		/* see above */
 	struct braid_superblock sb;
+	u64 meta_bytes;
+	bool broken;
 	struct braid_log log;
 	struct braid_dirty __rcu *dirty[BRAID_MAX_NODES];
 	struct braid_vote __rcu *vote;
 };
 
-/* Starts attaching; the end is an event. @meta is 0 for internal metadata. */
-int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta);
+/*
+ * Starts attaching; the end is an event. @meta is 0 for internal metadata. @old_bytes is 0, or the
+ * size of the disk before it grew, where its metadata may still be.
+ */
+int braid_disk_attach(struct braid_volume *volume, dev_t disk, dev_t meta, u64 old_bytes);
 int braid_disk_detach(struct braid_volume *volume, const char *cause, bool clean);
 /* Gives the disk up after an error. Any context. */
 void braid_disk_fail(struct braid_disk *disk, const char *cause);
@@ -119,6 +128,15 @@ int braid_meta_vote_set(struct braid_disk *disk, const u8 *value, u32 length);
 int braid_meta_vote_load(struct braid_disk *disk);
 int braid_log_init(struct braid_disk *disk);
 int braid_log_load(struct braid_disk *disk);
+/* Until it is resumed no log write is under way. */
+void braid_log_pause(struct braid_disk *disk);
+void braid_log_resume(struct braid_disk *disk);
+/* Writes both copies of all of a paused log. */
+int braid_log_rewrite(struct braid_disk *disk);
+/* Takes whatever is at the place of the superblocks on a device of @meta_bytes away. */
+int braid_meta_wipe_super(struct braid_disk *disk, u64 meta_bytes);
+/* Writes the vote again. -EUCLEAN: what the disk had of it was not valid. */
+int braid_meta_vote_rewrite(struct braid_disk *disk);
 void braid_log_free(struct braid_disk *disk);
 /* Any context. */
 /* The block is written once braid_log_kick() is called, in process context. */

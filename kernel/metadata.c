@@ -15,6 +15,8 @@ int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 by
 	struct bio bio;
 	int err;
 
+	if (op_is_write(opf) && disk->broken)
+		return -EIO;
 	bio_init(&bio, disk->meta, &vec, 1, opf | REQ_SYNC | REQ_META);
 	bio.bi_iter.bi_sector = offset >> SECTOR_SHIFT;
 	__bio_add_page(&bio, page, bytes, 0);
@@ -24,11 +26,6 @@ int braid_meta_io(struct braid_disk *disk, u64 offset, struct page *page, u32 by
 			  disk->volume->res->node, 0) ? -EIO : submit_bio_wait(&bio);
 	bio_uninit(&bio);
 	return err;
-}
-
-static u64 meta_bytes(const struct braid_disk *disk)
-{
-	return bdev_nr_bytes(disk->meta);
 }
 
 /*
@@ -50,12 +47,26 @@ int braid_meta_write_super(struct braid_disk *disk)
 		disk->sb.sequence = sequence;
 		braid_superblock_encode(&disk->sb, page_address(page));
 		err = braid_meta_io(disk,
-				    braid_superblock_offset(meta_bytes(disk),
+				    braid_superblock_offset(disk->meta_bytes,
 							    disk->sb.flags & BRAID_SB_EXTERNAL,
 							    sequence & 1),
 				    page, BRAID_BLOCK_SIZE,
 				    REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA);
 	}
+	__free_page(page);
+	return err;
+}
+
+int braid_meta_wipe_super(struct braid_disk *disk, u64 meta_bytes)
+{
+	struct page *page = alloc_page(GFP_NOIO | __GFP_ZERO);
+	int copy, err = 0;
+
+	if (!page)
+		return -ENOMEM;
+	for (copy = 0; copy < 2 && !err; copy++)
+		err = braid_meta_io(disk, braid_superblock_offset(meta_bytes, false, copy), page,
+				    BRAID_BLOCK_SIZE, REQ_OP_WRITE | REQ_FUA);
 	__free_page(page);
 	return err;
 }
@@ -171,6 +182,13 @@ int braid_meta_vote_set(struct braid_disk *disk, const u8 *value, u32 length)
 	return 0;
 }
 
+int braid_meta_vote_rewrite(struct braid_disk *disk)
+{
+	struct braid_vote *vote = current_vote(disk);
+
+	return vote ? braid_meta_vote_set(disk, vote->value, vote->length) : -EUCLEAN;
+}
+
 /* ---- activity log ---- */
 
 static u64 log_block_offset(const struct braid_disk *disk, u32 block, u32 copy)
@@ -237,7 +255,12 @@ void braid_log_kick(struct braid_disk *disk)
 	u32 block = 0;
 
 	spin_lock_irq(&log->lock);
-	if (!log->busy && fill_block(disk, &block)) {
+	if (disk->broken && !log->busy && !list_empty(&log->wanted)) {
+		log->busy = true;
+		log->error = -EIO;
+		refcount_inc(&disk->refs);
+		queue_work(disk->volume->res->wq, &log->done_work);
+	} else if (!log->busy && !log->paused && fill_block(disk, &block)) {
 		log->busy = true;
 		go = true;
 		sequence = ++log->sequence[block];
@@ -281,8 +304,43 @@ static void log_done(struct work_struct *work)
 		list_del_init(&region->log_list);
 		braid_region_logged(disk->volume, region, error);
 	}
+	if (READ_ONCE(log->paused))
+		wake_up_all(&disk->volume->res->wait);
 	braid_log_kick(disk);
 	braid_disk_put(disk);
+}
+
+void braid_log_pause(struct braid_disk *disk)
+{
+	spin_lock_irq(&disk->log.lock);
+	disk->log.paused = true;
+	spin_unlock_irq(&disk->log.lock);
+	wait_event(disk->volume->res->wait, !READ_ONCE(disk->log.busy));
+}
+
+void braid_log_resume(struct braid_disk *disk)
+{
+	spin_lock_irq(&disk->log.lock);
+	disk->log.paused = false;
+	spin_unlock_irq(&disk->log.lock);
+	braid_log_kick(disk);
+}
+
+int braid_log_rewrite(struct braid_disk *disk)
+{
+	struct braid_log *log = &disk->log;
+	u32 i;
+	int err = 0;
+
+	for (i = 0; i < 2 * disk->sb.log_blocks && !err; i++) {
+		u64 sequence = ++log->sequence[i / 2];
+
+		braid_log_encode(page_address(log->buffer), sequence, i / 2, disk->sb.instance,
+				 log->regions[i / 2]);
+		err = braid_meta_io(disk, log_block_offset(disk, i / 2, sequence & 1), log->buffer,
+				    BRAID_BLOCK_SIZE, REQ_OP_WRITE);
+	}
+	return err;
 }
 
 void braid_log_want(struct braid_disk *disk, struct braid_region *region)

@@ -558,6 +558,7 @@ int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *disk = info->attrs[BRAID_A_VOLUME_DISK];
 	struct nlattr *meta = info->attrs[BRAID_A_VOLUME_META_DISK];
+	struct nlattr *old = info->attrs[BRAID_A_VOLUME_OLD_SIZE];
 	dev_t data_dev = 0, meta_dev = 0;
 	struct braid_volume *volume;
 	int err, found;
@@ -574,7 +575,8 @@ int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info)
 	if (volume->disk_state != BRAID_DISK_STATE_DISKLESS)
 		err = -EBUSY;
 	else
-		err = found ?: braid_disk_attach(volume, data_dev, meta_dev);
+		err = found ?: braid_disk_attach(volume, data_dev, meta_dev,
+						 old ? nla_get_u64(old) : 0);
 	put_volume(volume);
 	switch (err) {
 	case -EBUSY:
@@ -601,6 +603,33 @@ int braid_nl_volume_detach_doit(struct sk_buff *skb, struct genl_info *info)
 		return refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], err,
 			      "the volume has no disk");
 	return err == -EALREADY ? 0 : err;
+}
+
+int braid_nl_volume_resize_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *number = info->attrs[BRAID_A_VOLUME_VOLUME];
+	struct braid_volume *volume;
+	int err;
+
+	volume = volume_of(info, &err);
+	if (!volume)
+		return err;
+	err = braid_volume_resize(volume);
+	put_volume(volume);
+	switch (err) {
+	case -ENODEV:
+		return refuse(info, number, err, "the volume has no disk here");
+	case -EBUSY:
+		return refuse(info, number, err, "the volume is being resized");
+	case -EAGAIN:
+		return refuse(info, number, err, "a resync is under way; wait for its end");
+	case -EALREADY:
+		return refuse(info, number, err, "the disk has not grown");
+	case -ENOSPC:
+		return refuse(info, number, err,
+			      "a peer in sync has no more room (peer-get, size): grow its disk and resize there first");
+	}
+	return err;
 }
 
 /*

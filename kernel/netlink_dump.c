@@ -185,7 +185,8 @@ static int put_volume(struct sk_buff *msg, struct braid_volume *volume)
 			READ_ONCE(volume->generation_writes[1])) ||
 	    put_stats(msg, &volume->stats) ||
 	    (disk && (nla_put(msg, BRAID_A_VOLUME_UUID, sizeof(disk->sb.uuid), disk->sb.uuid) ||
-		      nla_put_u32(msg, BRAID_A_VOLUME_REPLICA_FLAGS, disk->sb.flags))))
+		      nla_put_u32(msg, BRAID_A_VOLUME_REPLICA_FLAGS, disk->sb.flags) ||
+		      braid_put_u64(msg, BRAID_A_VOLUME_DISK_SIZE, disk->sb.data_bytes))))
 		err = -EMSGSIZE;
 	if (disk)
 		braid_disk_put(disk);

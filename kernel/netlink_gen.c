@@ -140,11 +140,17 @@ static const struct nla_policy braid_nl_volume_get_policy[BRAID_A_VOLUME_NAME + 
 	[BRAID_A_VOLUME_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 };
 
-static const struct nla_policy braid_nl_volume_attach_policy[BRAID_A_VOLUME_META_DISK + 1] = {
+static const struct nla_policy braid_nl_volume_attach_policy[BRAID_A_VOLUME_OLD_SIZE + 1] = {
 	[BRAID_A_VOLUME_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_VOLUME_VOLUME] = NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_volume_volume_range),
 	[BRAID_A_VOLUME_DISK] = { .type = NLA_NUL_STRING, .len = BRAID_PATH_MAX },
 	[BRAID_A_VOLUME_META_DISK] = { .type = NLA_NUL_STRING, .len = BRAID_PATH_MAX },
+	[BRAID_A_VOLUME_OLD_SIZE] = { .type = NLA_U64 },
+};
+
+static const struct nla_policy braid_nl_volume_resize_policy[BRAID_A_VOLUME_VOLUME + 1] = {
+	[BRAID_A_VOLUME_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+	[BRAID_A_VOLUME_VOLUME] = NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_volume_volume_range),
 };
 
 static const struct nla_policy braid_nl_volume_detach_policy[BRAID_A_VOLUME_FORCE + 1] = {
@@ -249,7 +255,7 @@ static const struct nla_policy braid_nl_verify_get_policy[BRAID_A_PEER_NAME + 1]
 	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 };
 
-const struct genl_ops braid_nl_ops[33] = {
+const struct genl_ops braid_nl_ops[34] = {
 	{
 		.cmd		= BRAID_CMD_MODULE_GET,
 		.doit		= braid_nl_module_get_doit,
@@ -355,7 +361,14 @@ const struct genl_ops braid_nl_ops[33] = {
 		.cmd		= BRAID_CMD_VOLUME_ATTACH,
 		.doit		= braid_nl_volume_attach_doit,
 		.policy		= braid_nl_volume_attach_policy,
-		.maxattr	= BRAID_A_VOLUME_META_DISK,
+		.maxattr	= BRAID_A_VOLUME_OLD_SIZE,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_VOLUME_RESIZE,
+		.doit		= braid_nl_volume_resize_doit,
+		.policy		= braid_nl_volume_resize_policy,
+		.maxattr	= BRAID_A_VOLUME_VOLUME,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{

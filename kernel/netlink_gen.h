@@ -26,6 +26,7 @@ int braid_nl_volume_new_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_volume_del_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_volume_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_volume_resize_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_volume_detach_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_vote_set_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_vote_get_doit(struct sk_buff *skb, struct genl_info *info);
@@ -48,7 +49,7 @@ int braid_nl_verify_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 /* pre_doit does not see dumps: this is where their callers are checked. */
 int braid_nl_dump_start(struct netlink_callback *cb);
 
-extern const struct genl_ops braid_nl_ops[33];
+extern const struct genl_ops braid_nl_ops[34];
 
 enum braid_nlgrp {
 	BRAID_NLGRP_EVENTS,

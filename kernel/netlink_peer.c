@@ -219,6 +219,8 @@ int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info)
 		return refuse(info, node, err, "not connected, without disk, or of another epoch");
 	case -EBUSY:
 		return refuse(info, node, err, "its resync is under way");
+	case -EAGAIN:
+		return refuse(info, node, err, "a volume is being resized");
 	case -ENOSPC:
 		return refuse(info, node, err, "a disk of it is smaller than its volume");
 	}

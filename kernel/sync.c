@@ -437,7 +437,7 @@ static void sync_work(struct work_struct *work)
 		enter_state(sync, BRAID_SYNC_STATE_FLUSHING, "all is copied");
 	for (number = 0; !err && !verify && (volume = braid_volume_next(res, &number)); number++) {
 		err = braid_execute(volume, BRAID_MSG_FLUSH, 0, 0, BIT(sync->node), 0,
-				    NULL) ?: braid_settle(volume, sync->node);
+				    NULL) ?: braid_settle(volume, sync->node, volume->size);
 		braid_volume_put(volume);
 	}
 	if (!err && ends(sync))
@@ -475,6 +475,18 @@ static u64 instance_of(struct braid_resource *res, u32 node)
 		instance = peer->remote.instance;
 	spin_unlock(&peer->lock);
 	return instance;
+}
+
+/* A volume grows only while nothing is resynced, and the other way round. */
+static bool grows(struct braid_resource *res)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	xa_for_each(&res->volumes, number, volume)
+		if (volume->growing)
+			return true;
+	return false;
 }
 
 static bool lacks_room(struct braid_resource *res, u32 node)
@@ -517,6 +529,8 @@ struct braid_sync *braid_sync_prepare(struct braid_resource *res, u32 node, u32 
 	struct braid_sync *sync = res->syncs[node];
 
 	lockdep_assert_held(&res->lock);
+	if (grows(res))
+		return ERR_PTR(-EAGAIN);
 	if (!sync) {
 		sync = kzalloc(sizeof(*sync), GFP_KERNEL);
 		if (!sync)

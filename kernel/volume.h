@@ -52,6 +52,7 @@ struct braid_volume {
 	struct gendisk *gendisk;
 	u64 size;
 	u32 block_size;
+	bool growing;			/* under the resource's lock */
 	struct braid_disk __rcu *disk;
 	u32 disk_state;
 	struct braid_regions *regions;
@@ -109,6 +110,12 @@ int braid_volume_decide_size(struct braid_volume *volume, u32 in_sync);
  * it does not know. As above.
  */
 u64 braid_replica_bytes(struct braid_volume *volume, u32 node, u64 *stored);
+/*
+ * resize.c: starts taking a disk that has grown at its new size, and, on the writer, the volume to
+ * what all disks in sync have room for. The end is an event. Under the resource's lock. -EALREADY:
+ * this disk has not grown, -ENOSPC: another one in sync has not.
+ */
+int braid_volume_resize(struct braid_volume *volume);
 struct braid_volume *braid_volume_find(struct braid_resource *res, u32 number);
 int braid_volume_init(void);
 void braid_volume_exit(void);

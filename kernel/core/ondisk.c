@@ -390,6 +390,65 @@ static bool areas_within(const struct braid_superblock *sb, u64 start, u64 end)
 	return true;
 }
 
+static enum braid_grow grow_external(struct braid_superblock *sb, u64 data_device_bytes,
+				     u64 meta_device_bytes)
+{
+	u64 first = ~0ull, end = 0, at = 2 * BRAID_BLOCK_SIZE, bytes;
+	struct area areas[3];
+	u32 i, log_blocks = sb->log_blocks;
+	u64 data_bytes = data_device_bytes & ~(u64)(BRAID_BLOCK_SIZE - 1);
+
+	if (data_bytes > BRAID_DATA_BYTES_MAX)
+		data_bytes = BRAID_DATA_BYTES_MAX;
+	if (data_bytes <= sb->data_bytes)
+		return BRAID_GROW_NONE;
+	get_areas(sb, areas);
+	for (i = 0; i < 3; i++) {
+		first = areas[i].start < first ? areas[i].start : first;
+		end = areas[i].end > end ? areas[i].end : end;
+	}
+	bytes = areas_for(data_bytes, sb->max_slots);
+	if (at + bytes > first)
+		at = end;
+	if (at + bytes > meta_device_bytes)
+		return BRAID_GROW_NO_ROOM;
+	sb->data_bytes = data_bytes;
+	place_areas(sb, at);
+	sb->log_blocks = log_blocks;
+	return BRAID_GROW_OK;
+}
+
+static enum braid_grow grow_internal(struct braid_superblock *sb, u64 old_bytes, u64 device_bytes)
+{
+	struct braid_superblock next = *sb;
+
+	next.data_bytes = 0;
+	if (!layout_internal(&next, device_bytes) || next.data_bytes <= sb->data_bytes)
+		return BRAID_GROW_NONE;
+	if (next.votes_offset < (old_bytes & ~(u64)(BRAID_BLOCK_SIZE - 1)))
+		return BRAID_GROW_NO_ROOM;
+	next.log_blocks = sb->log_blocks;
+	*sb = next;
+	return BRAID_GROW_OK;
+}
+
+/**
+ * braid_ondisk_grow() - find places for metadata about more data, beside those that it has
+ * @sb: as it is; on success data_bytes, slot_bytes and the offsets change, log_blocks never
+ * @old_meta_bytes: size of the metadata's device when @sb was written there
+ * @data_device_bytes: size of the device that holds the data
+ * @meta_device_bytes: size of the device for external metadata, else not used
+ *
+ * Return: whether there is more room.
+ */
+enum braid_grow braid_ondisk_grow(struct braid_superblock *sb, u64 old_meta_bytes,
+				  u64 data_device_bytes, u64 meta_device_bytes)
+{
+	if (sb->flags & BRAID_SB_EXTERNAL)
+		return grow_external(sb, data_device_bytes, meta_device_bytes);
+	return grow_internal(sb, old_meta_bytes, data_device_bytes);
+}
+
 /* Where metadata may begin: after the data, or after external superblocks. */
 static u64 areas_start(const struct braid_superblock *sb)
 {

@@ -309,6 +309,24 @@ u64 braid_superblock_offset(u64 device_bytes, bool external, u32 copy);
  * False if it does not fit.
  */
 bool braid_ondisk_layout(struct braid_superblock *sb, u64 data_device_bytes, u64 meta_device_bytes);
+/**
+ * enum braid_grow - what came of looking for more room
+ * @BRAID_GROW_OK: a layout for more data was found
+ * @BRAID_GROW_NONE: there is no room for more data
+ * @BRAID_GROW_NO_ROOM: there is, but none for new metadata beside the old
+ */
+enum braid_grow {
+	BRAID_GROW_OK,
+	BRAID_GROW_NONE,
+	BRAID_GROW_NO_ROOM,
+};
+
+/*
+ * Changes data_bytes, slot_bytes and the offsets of @sb to those for devices that have grown.
+ * Nothing of it overlaps the metadata as it is; @old_meta_bytes is the size of its device then.
+ */
+enum braid_grow braid_ondisk_grow(struct braid_superblock *sb, u64 old_meta_bytes,
+				  u64 data_device_bytes, u64 meta_device_bytes);
 void braid_superblock_encode(const struct braid_superblock *sb, u8 block[BRAID_BLOCK_SIZE]);
 enum braid_ondisk_result braid_superblock_decode(struct braid_superblock *sb,
 						 const u8 block[BRAID_BLOCK_SIZE]);

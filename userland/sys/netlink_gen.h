@@ -323,16 +323,18 @@ inline constexpr std::uint64_t sync = 0x5;
 inline constexpr std::uint64_t vote = 0x6;
 /// A resource is gone.
 inline constexpr std::uint64_t resource = 0x7;
+/// Resizing a volume has ended: done or failed; length is its size.
+inline constexpr std::uint64_t size = 0x8;
 /// A range that this node's disk could not read came from the peer node-id, and was rewritten; with
 /// error it was not.
-inline constexpr std::uint64_t repair = 0x8;
+inline constexpr std::uint64_t repair = 0x9;
 /// The stage of a migration changed.
-inline constexpr std::uint64_t migration = 0x9;
+inline constexpr std::uint64_t migration = 0xa;
 /// A stream of a connection ("new"): retired, it ended as requested; or key-use, it has sent as
 /// much as its key should be used for and wants to be replaced.
-inline constexpr std::uint64_t stream = 0xa;
+inline constexpr std::uint64_t stream = 0xb;
 /// A verify has found its first difference. Its end is an event sync.
-inline constexpr std::uint64_t verify = 0xb;
+inline constexpr std::uint64_t verify = 0xc;
 }  // namespace enums::event_kind
 
 namespace enums::detail {
@@ -345,10 +347,11 @@ inline constexpr auto event_kind = std::to_array<EnumEntry>({
     {"sync", 0x5},
     {"vote", 0x6},
     {"resource", 0x7},
-    {"repair", 0x8},
-    {"migration", 0x9},
-    {"stream", 0xa},
-    {"verify", 0xb},
+    {"size", 0x8},
+    {"repair", 0x9},
+    {"migration", 0xa},
+    {"stream", 0xb},
+    {"verify", 0xc},
 });
 }  // namespace enums::detail
 
@@ -520,6 +523,11 @@ inline constexpr std::uint16_t uuid = 16;
 inline constexpr std::uint16_t replica_flags = 17;
 /// The register's ballot and value: the daemon's, opaque here.
 inline constexpr std::uint16_t vote = 18;
+/// What the disk has room for, in bytes; the volume may be smaller.
+inline constexpr std::uint16_t disk_size = 19;
+/// Size of the disk before it grew while it was not attached: internal metadata is looked for
+/// there, too.
+inline constexpr std::uint16_t old_size = 20;
 }  // namespace attr::volume
 
 namespace attr::stream {
@@ -758,6 +766,8 @@ inline constexpr auto volume = std::to_array<Attribute>({
     {"uuid", 16, AttributeType::binary, false, nullptr, nullptr},
     {"replica-flags", 17, AttributeType::u32, false, nullptr, nullptr},
     {"vote", 18, AttributeType::binary, false, nullptr, nullptr},
+    {"disk-size", 19, AttributeType::u64, false, nullptr, nullptr},
+    {"old-size", 20, AttributeType::u64, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -1163,7 +1173,7 @@ namespace op::detail::volume_get_lists {
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::volume::name,
 };
-inline constexpr std::array<std::uint16_t, 14> dump_reply{
+inline constexpr std::array<std::uint16_t, 15> dump_reply{
     attr::volume::name,
     attr::volume::volume,
     attr::volume::minor,
@@ -1178,6 +1188,7 @@ inline constexpr std::array<std::uint16_t, 14> dump_reply{
     attr::volume::stats,
     attr::volume::uuid,
     attr::volume::replica_flags,
+    attr::volume::disk_size,
 };
 inline constexpr Messages dump{dump_request, dump_reply};
 }  // namespace op::detail::volume_get_lists
@@ -1191,11 +1202,12 @@ inline constexpr Operation volume_get{
 }  // namespace op
 
 namespace op::detail::volume_attach_lists {
-inline constexpr std::array<std::uint16_t, 4> call_request{
+inline constexpr std::array<std::uint16_t, 5> call_request{
     attr::volume::name,
     attr::volume::volume,
     attr::volume::disk,
     attr::volume::meta_disk,
+    attr::volume::old_size,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
 inline constexpr Messages call{call_request, call_reply};
@@ -1206,6 +1218,25 @@ namespace op {
 inline constexpr Operation volume_attach{
     "volume-attach", 15, &set::volume,
     &op::detail::volume_attach_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::volume_resize_lists {
+inline constexpr std::array<std::uint16_t, 2> call_request{
+    attr::volume::name,
+    attr::volume::volume,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::volume_resize_lists
+
+namespace op {
+/// After the disk has grown: use it at its new size. On the writer, last of all: make the volume as
+/// large as all disks in sync have room for. What it gains reads as zeroes. It never shrinks. The
+/// event size tells the end.
+inline constexpr Operation volume_resize{
+    "volume-resize", 16, &set::volume,
+    &op::detail::volume_resize_lists::call, nullptr,
     "", {}};
 }  // namespace op
 
@@ -1222,7 +1253,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Detach the disk. I/O goes on through peers. The event disk tells the end.
 inline constexpr Operation volume_detach{
-    "volume-detach", 16, &set::volume,
+    "volume-detach", 17, &set::volume,
     &op::detail::volume_detach_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1241,7 +1272,7 @@ namespace op {
 /// Store the register's ballot and value in the volume's metadata. The event vote tells when it is
 /// durable.
 inline constexpr Operation vote_set{
-    "vote-set", 17, &set::volume,
+    "vote-set", 18, &set::volume,
     &op::detail::vote_set_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1262,7 +1293,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// The register's ballot and value that are durable.
 inline constexpr Operation vote_get{
-    "vote-get", 18, &set::volume,
+    "vote-get", 19, &set::volume,
     &op::detail::vote_get_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1279,7 +1310,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Make known a peer of a resource.
 inline constexpr Operation peer_new{
-    "peer-new", 19, &set::peer,
+    "peer-new", 20, &set::peer,
     &op::detail::peer_new_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1296,7 +1327,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Forget a peer; its connection ends.
 inline constexpr Operation peer_del{
-    "peer-del", 20, &set::peer,
+    "peer-del", 21, &set::peer,
     &op::detail::peer_del_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1340,7 +1371,7 @@ namespace op {
 /// and one for each of its volumes. After a resync of this node's own replicas also one for each of
 /// these.
 inline constexpr Operation peer_get{
-    "peer-get", 21, &set::peer,
+    "peer-get", 22, &set::peer,
     nullptr, &op::detail::peer_get_lists::dump,
     "", {}};
 }  // namespace op
@@ -1362,7 +1393,7 @@ namespace op {
 /// Hand over a connected and authenticated socket as a stream to a peer. The first with a new
 /// session ends an earlier connection.
 inline constexpr Operation peer_connect{
-    "peer-connect", 22, &set::peer,
+    "peer-connect", 23, &set::peer,
     &op::detail::peer_connect_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1382,7 +1413,7 @@ namespace op {
 /// either side and is closed after the last one, which the event stream tells. Together with a
 /// connect before it a stream is replaced while it carries traffic; one side asks for it.
 inline constexpr Operation peer_retire{
-    "peer-retire", 23, &set::peer,
+    "peer-retire", 24, &set::peer,
     &op::detail::peer_retire_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1399,7 +1430,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End the connection to a peer.
 inline constexpr Operation peer_disconnect{
-    "peer-disconnect", 24, &set::peer,
+    "peer-disconnect", 25, &set::peer,
     &op::detail::peer_disconnect_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1420,7 +1451,7 @@ namespace op {
 /// As the writer: make the replicas of a peer, or of this node itself, equal and keep them so. It
 /// may then join.
 inline constexpr Operation sync_start{
-    "sync-start", 25, &set::peer,
+    "sync-start", 26, &set::peer,
     &op::detail::sync_start_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1438,7 +1469,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Change the upper bound of a resync, now.
 inline constexpr Operation sync_set{
-    "sync-set", 26, &set::peer,
+    "sync-set", 27, &set::peer,
     &op::detail::sync_set_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1455,7 +1486,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Stop copying; new writes go on to be received.
 inline constexpr Operation sync_pause{
-    "sync-pause", 27, &set::peer,
+    "sync-pause", 28, &set::peer,
     &op::detail::sync_pause_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1472,7 +1503,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// Go on copying.
 inline constexpr Operation sync_resume{
-    "sync-resume", 28, &set::peer,
+    "sync-resume", 29, &set::peer,
     &op::detail::sync_resume_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1489,7 +1520,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End a resync. What is not yet equal stays known.
 inline constexpr Operation sync_stop{
-    "sync-stop", 29, &set::peer,
+    "sync-stop", 30, &set::peer,
     &op::detail::sync_stop_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1507,7 +1538,7 @@ namespace op {
 /// Announce that the node is proposed as in sync: from now on it must complete each write (R6b).
 /// Refused unless its resync is done.
 inline constexpr Operation sync_join{
-    "sync-join", 30, &set::peer,
+    "sync-join", 31, &set::peer,
     &op::detail::sync_join_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1530,7 +1561,7 @@ namespace op {
 /// marked: after a configuration without the peer a resync of it copies that. A node that becomes
 /// the writer instead does not know of it.
 inline constexpr Operation verify_start{
-    "verify-start", 31, &set::peer,
+    "verify-start", 32, &set::peer,
     &op::detail::verify_start_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1547,7 +1578,7 @@ inline constexpr Messages call{call_request, call_reply};
 namespace op {
 /// End a verify. What it has found stays.
 inline constexpr Operation verify_stop{
-    "verify-stop", 32, &set::peer,
+    "verify-stop", 33, &set::peer,
     &op::detail::verify_stop_lists::call, nullptr,
     "", {}};
 }  // namespace op
@@ -1570,7 +1601,7 @@ namespace op {
 /// The ranges that the last verifies found to differ, by peer and volume, joined and sorted. At
 /// most 1024 are kept of each peer; where their bytes are fewer than its differing there are more.
 inline constexpr Operation verify_get{
-    "verify-get", 33, &set::peer,
+    "verify-get", 34, &set::peer,
     nullptr, &op::detail::verify_get_lists::dump,
     "", {}};
 }  // namespace op
@@ -1596,7 +1627,7 @@ inline constexpr std::array<std::uint16_t, 13> event{
 namespace op {
 /// A change of state.
 inline constexpr Operation event{
-    "event", 34, &set::event,
+    "event", 35, &set::event,
     nullptr, nullptr,
     "events", op::detail::event_lists::event};
 }  // namespace op
@@ -1617,6 +1648,7 @@ inline constexpr auto operations = std::to_array<const Operation*>({
     &op::volume_del,
     &op::volume_get,
     &op::volume_attach,
+    &op::volume_resize,
     &op::volume_detach,
     &op::vote_set,
     &op::vote_get,

@@ -198,21 +198,23 @@ enum braid_event_kind {
 	BRAID_EVENT_KIND_VOTE = 6,
 	/* A resource is gone. */
 	BRAID_EVENT_KIND_RESOURCE = 7,
+	/* Resizing a volume has ended: done or failed; length is its size. */
+	BRAID_EVENT_KIND_SIZE = 8,
 	/*
 	 * A range that this node's disk could not read came from the peer
 	 * node-id, and was rewritten; with error it was not.
 	 */
-	BRAID_EVENT_KIND_REPAIR = 8,
+	BRAID_EVENT_KIND_REPAIR = 9,
 	/* The stage of a migration changed. */
-	BRAID_EVENT_KIND_MIGRATION = 9,
+	BRAID_EVENT_KIND_MIGRATION = 10,
 	/*
 	 * A stream of a connection ("new"): retired, it ended as requested; or
 	 * key-use, it has sent as much as its key should be used for and wants
 	 * to be replaced.
 	 */
-	BRAID_EVENT_KIND_STREAM = 10,
+	BRAID_EVENT_KIND_STREAM = 11,
 	/* A verify has found its first difference. Its end is an event sync. */
-	BRAID_EVENT_KIND_VERIFY = 11,
+	BRAID_EVENT_KIND_VERIFY = 12,
 };
 
 /* The module as a whole. */
@@ -434,6 +436,13 @@ enum braid_a_volume {
 	BRAID_A_VOLUME_REPLICA_FLAGS,
 	/* The register's ballot and value: the daemon's, opaque here. */
 	BRAID_A_VOLUME_VOTE,
+	/* What the disk has room for, in bytes; the volume may be smaller. */
+	BRAID_A_VOLUME_DISK_SIZE,
+	/*
+	 * Size of the disk before it grew while it was not attached: internal
+	 * metadata is looked for there, too.
+	 */
+	BRAID_A_VOLUME_OLD_SIZE,
 
 	__BRAID_A_VOLUME_MAX,
 	BRAID_A_VOLUME_MAX = __BRAID_A_VOLUME_MAX - 1
@@ -658,6 +667,13 @@ enum braid_cmd {
 	BRAID_CMD_VOLUME_GET,
 	/* Attach a disk with metadata. The event disk tells the end. */
 	BRAID_CMD_VOLUME_ATTACH,
+	/*
+	 * After the disk has grown: use it at its new size. On the writer, last
+	 * of all: make the volume as large as all disks in sync have room for.
+	 * What it gains reads as zeroes. It never shrinks. The event size tells
+	 * the end.
+	 */
+	BRAID_CMD_VOLUME_RESIZE,
 	/*
 	 * Detach the disk. I/O goes on through peers. The event disk tells the
 	 * end.

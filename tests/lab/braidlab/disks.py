@@ -101,15 +101,29 @@ class DmDisk(Disk):
     def heal(self) -> None:
         self._load(self._linear())
 
+    def grow(self, size: int) -> None:
+        """More space at its end, full of what others left there. A recorded one begins a new log."""
+        self.machine.run(["dd", "if=/dev/urandom", f"of={self.backing}", "bs=1M", f"seek={self.size >> 20}",
+                          f"count={size - self.size >> 20}", "oflag=direct", "status=none"])
+        self.size = size
+        self._load(self._linear())
+        if self.log_number is not None:
+            self._load(self._start())
+
+    def record(self) -> tuple[logwrites.Log, Path]:
+        """What was written since the log began, and what the disk held then. Recorded disks only."""
+        log, base = self._files("log", "base")
+        self.machine.run(["dd", f"if=/dev/ram{self.log_number}", f"of=/lab/{log}", "bs=1M",
+                          f"count={self.LOG_BYTES >> 20}", "conv=sparse", "status=none"])
+        return logwrites.read(self.machine.share / log), self.machine.share / base
+
     def lose_unflushed(self, rng: Random) -> int:
         """As QemuDisk.lose_unflushed()."""
         if self.log_number is None or self.host.on:
             raise LabError(f"{self.name}: needs a recorded disk of a host that is off")
-        share, log, base, image = self.machine.share, *self._files("log", "base", "image")
-        self.machine.run(["dd", f"if=/dev/ram{self.log_number}", f"of=/lab/{log}", "bs=1M",
-                          f"count={self.LOG_BYTES >> 20}", "conv=sparse", "status=none"])
-        lost = logwrites.replay_crash(logwrites.read(share / log), share / base, share / image, self.size,
-                                      rng)
+        log, base = self.record()
+        (image,) = self._files("image")
+        lost = logwrites.replay_crash(log, base, self.machine.share / image, self.size, rng)
         self.machine.run(["dd", f"if=/lab/{image}", f"of={self.backing}", "bs=1M", "oflag=direct",
                           "status=none"])
         return lost

@@ -203,6 +203,49 @@ TEST(Superblock, FieldsAreWhereTheDocumentSays) {
     EXPECT_EQ(braid_get_le32(&block[1024 + 30 * 32]), 0xffU);
 }
 
+/// The areas of a layout, the superblocks' included, as (start, end).
+std::vector<std::pair<u64, u64>> areas(const braid_superblock& sb, u64 device_bytes) {
+    const bool external = (sb.flags & BRAID_SB_EXTERNAL) != 0;
+    const u64 super = braid_superblock_offset(device_bytes, external, external ? 0 : 1);
+    return {{super, super + 8192},
+            {sb.votes_offset, sb.votes_offset + 2 * BRAID_VOTE_BYTES},
+            {sb.log_offset, sb.log_offset + 2 * sb.log_blocks * 4096ULL},
+            {sb.slots_offset, sb.slots_offset + sb.max_slots * sb.slot_bytes}};
+}
+
+TEST(Grow, NewPlacesAreBesideTheOldOnes) {
+    for (const bool external : {false, true}) {
+        auto sb = sample(external);
+        u64 size = 40 * gib;
+        u64 grown = 0;
+        const u64 meta = 1 * gib;
+        for (const u64 more : {44 * gib, 60 * gib, 61 * gib, 200 * gib, 201 * gib}) {
+            const auto old = sb;
+            ASSERT_EQ(braid_ondisk_grow(&sb, external ? meta : size, more, meta), BRAID_GROW_OK);
+            EXPECT_GT(sb.data_bytes, old.data_bytes);
+            EXPECT_EQ(sb.log_blocks, old.log_blocks);
+            EXPECT_TRUE(braid_superblock_fits(&sb, more, meta));
+            for (const auto& [start, end] : areas(sb, external ? meta : more))
+                for (const auto& [old_start, old_end] : areas(old, external ? meta : size))
+                    EXPECT_TRUE(start >= old_end || old_start >= end || (external && start == 0))
+                        << external << " " << more;
+            size = more;
+            grown++;
+        }
+        EXPECT_EQ(grown, 5U);
+        EXPECT_EQ(braid_ondisk_grow(&sb, external ? meta : size, size, meta), BRAID_GROW_NONE);
+    }
+}
+
+TEST(Grow, WithoutRoomNothingChanges) {
+    auto sb = sample();
+    EXPECT_EQ(braid_ondisk_grow(&sb, 40 * gib, 40 * gib + 65536, 0), BRAID_GROW_NO_ROOM);
+    expect_same(sb, sample());
+    sb = sample(true);
+    EXPECT_EQ(braid_ondisk_grow(&sb, 8 << 20, 44 * gib, 8 << 20), BRAID_GROW_NO_ROOM);
+    expect_same(sb, sample(true));
+}
+
 TEST(Superblock, WhatDoesNotCountIsNotWritten) {
     auto sb = sample();
     sb.config.instance[1] = 77;    // not in sync
