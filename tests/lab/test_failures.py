@@ -404,3 +404,24 @@ def test_a_read_that_outlasts_the_lease(lab):
         r.sync(b)
         r.check_data(a)
         r.compare()
+
+
+@pytest.mark.uml
+def test_a_new_writer_waits_for_the_last_grant(lab):
+    """P5: a replica follows another writer only when the old one, cut off, cannot read any more."""
+    with mirror(lab, "ab", lease_ms=5000) as r:
+        a, b = r.nodes
+        r.write(a, count=20)
+        r.cut(a, b)
+        r.away.add(a)
+        r.configure(writer=b, in_sync=[b], to=[b])
+        assert a.state()["service"] == "held", "the old writer still serves"
+        r.serve(b)
+        r.check_data(b)
+        r.write(b, count=20)
+        r.cluster.link("a", "b").heal()
+        a.do("resource-demote", force=True)
+        a.wait_service("secondary")
+        r.heal(a, b)
+        r.sync(a)
+        r.compare()
