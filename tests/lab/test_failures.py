@@ -425,3 +425,22 @@ def test_a_new_writer_waits_for_the_last_grant(lab):
         r.heal(a, b)
         r.sync(a)
         r.compare()
+
+
+@pytest.mark.uml
+def test_what_is_stable_is_durable(lab):
+    """F1: what the writer forgets as stable, without a flush of the application, outlives a power cut."""
+    with mirror(lab, "ab", disk={"record": True}) as r:
+        a, b = r.nodes
+        r.write(a, count=100, flush_every=0)
+        before = a.volume()["generation"]
+        a.wait(lambda: a.volume()["stable"] >= before, "all that was written to be stable")
+        b.host.power_cut()
+        # Metadata may have followed. Of data nothing may be lost, although the log would cover it.
+        assert b.disks[0].lose_unflushed(lab.rng("cache")) <= 2
+        a.wait_link(b, "disconnected")
+        r.drop(b)
+        r.power_on(b)
+        r.sync(b)
+        r.check_data(a)
+        r.compare()
