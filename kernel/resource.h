@@ -58,6 +58,7 @@ struct braid_adopted {
  * @drains: changes when a draining was given up
  * @failing: all I/O fails until demoted (force, policy, or all replicas lost)
  * @done_epoch: epoch in which this node was the writer and irrevocably stopped
+ * @migration: the last one that this node took part in; @migrate_work does what follows from it
  * @grant_until: end of the last lease granted, to the configuration's writer; CLOCK_BOOTTIME ns
  * @held_since: when service became held, CLOCK_BOOTTIME ns
  * @reason: why service is what it is

@@ -147,7 +147,7 @@ void braid_stream_free_tag(struct braid_stream *stream, u32 tag)
 /* What only a peer can do fails without it; what is to be everywhere is done without it. */
 u32 braid_cancel_status(const struct braid_request *req, u32 status)
 {
-	if (req->flags & BRAID_REQ_RESYNC || req->type == BRAID_MSG_READ)
+	if (req->flags & (BRAID_REQ_RESYNC | BRAID_REQ_THROUGH) || req->type == BRAID_MSG_READ)
 		return BRAID_STATUS_IO;
 	return status;
 }

@@ -102,6 +102,10 @@ def test_the_writer_moves_while_it_writes(lab, debug, names, diskless):
         # Through the source: what it wrote last, while it goes on writing.
         other = a.open()
         at = r.data_bytes() - 2 * BLOCK
+        load = a.host.start(["fio", "--name=load", f"--filename={a.device()}", "--ioengine=libaio",
+                             "--direct=1", "--rw=randwrite", "--iodepth=16", "--bsrange=4k-64k",
+                             "--offset=8m", "--size=4m", "--time_based", "--runtime=600"])
+        a.wait(lambda: a.volume()["in-flight"] > 4, "a load on the source")
         for seed in (1, 2):
             assert a.request(pwrite=other, at=at, count=BLOCK, seed=seed) == {}
             assert b.request(pread=fd, at=at, count=BLOCK) == b.request(expect=seed, count=BLOCK)
@@ -112,13 +116,14 @@ def test_the_writer_moves_while_it_writes(lab, debug, names, diskless):
         taker = r.writer_job(b, skip=FAR)
         move.handed_over()
         before = acknowledged(r, far=False)
+        assert a.volume()["in-flight"] == 0 and a.volume()["stable"] >= a.volume()["generation"] - 1
         late = begin(a, pread=other, at=at, count=BLOCK)
         stays(r, lambda: acknowledged(r, far=False) == before and not acknowledged(r, far=True),
               "a write was acknowledged while nobody was the writer")
         assert not late.done() and not job.process.done()
         move.swap()
         assert late() == {"error": "EIO"}
-        assert job.process.wait(30, check=False).rc != 0
+        assert job.process.wait(30, check=False).rc != 0 and load.wait(60, check=False).rc != 0
         taker.wait(50)
         taker.stop()
         assert acknowledged(r, far=False) == before
@@ -177,12 +182,13 @@ def test_a_grant_ends_while_the_source_drains(lab, end):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("handed_over", [
-    pytest.param(False, id="before"), pytest.param(True, id="after", marks=pytest.mark.long)])
-def test_the_source_dies(lab, handed_over):
+@pytest.mark.parametrize("names, handed_over", [
+    pytest.param("ab", False, id="before"), pytest.param("ab", True, id="after", marks=pytest.mark.long),
+    pytest.param("xab", False, id="diskless", marks=pytest.mark.long)])
+def test_the_source_dies(lab, names, handed_over):
     """P1, P4: before it has handed the token over, or after that; the target goes on."""
-    with mirror(lab, "ab") as r:
-        a, b = r.nodes
+    with mirror(lab, names, diskless="x") as r:
+        a, b = r.nodes[0], r["b"]
         job = r.writer_job(a)
         job.wait(50)
         move = Move(r, a, b)
@@ -204,8 +210,9 @@ def test_the_source_dies(lab, handed_over):
         taker.stop()
         b.close(fd)
         r.check_data(b, at_least=100)
-        r.power_on(a)
-        r.sync(a)
+        if a.diskful:
+            r.power_on(a)
+            r.sync(a)
         r.compare()
 
 
@@ -311,6 +318,17 @@ def test_what_a_migration_needs(lab):
         move = Move(r, a, b)
         b.do("resource-migrate", **move.words)  # as often as one likes
         assert a.refusal("migrate-ask", grant=move.grant).error == "ENOENT"
+        fd = b.open()
+        r.disconnect(a, b)
+        read = begin(b, pread=fd, at=0, count=BLOCK)
+        stays(r, lambda: not read.done(), "a read was answered that only the source can answer")
+        b.do("migrate-end", grant=move.grant)
+        assert read() == {"error": "EIO"} and b.state()["service"] == "secondary"
+        b.close(fd)
+        r.connect(a, b)
+        assert stage(a) == "granted", "it was only ended on the target"
+        a.do("migrate-end", grant=move.grant)
+        move = Move(r, a, b)
         b.do("migrate-ask", grant=move.grant)
         move.handed_over()
         assert a.open() == "EROFS"
