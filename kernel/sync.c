@@ -600,11 +600,16 @@ int braid_sync_pause(struct braid_resource *res, u32 node, bool pause)
 int braid_sync_join(struct braid_resource *res, u32 node)
 {
 	struct braid_sync *sync = res->syncs[node];
+	const struct braid_config *config;
 
 	lockdep_assert_held(&res->lock);
 	if (!sync || (sync->state != BRAID_SYNC_STATE_DONE &&
 		      sync->state != BRAID_SYNC_STATE_JOINING))
 		return -EAGAIN;
+	rcu_read_lock();
+	config = braid_config(res);
+	sync->join_epoch = config ? config->epoch : 0;
+	rcu_read_unlock();
 	set_state(sync, BRAID_SYNC_STATE_JOINING, "requested");
 	return 0;
 }
@@ -665,7 +670,7 @@ void braid_sync_check(struct braid_resource *res, u32 node)
 {
 	const struct braid_config *config;
 	struct braid_sync *sync;
-	bool in_sync, same;
+	bool in_sync, same, later;
 
 	mutex_lock(&res->lock);
 	sync = res->syncs[node];
@@ -676,9 +681,12 @@ void braid_sync_check(struct braid_resource *res, u32 node)
 	rcu_read_lock();
 	config = braid_config(res);
 	in_sync = config && config->in_sync >> node & 1;
+	later = config && config->epoch > sync->join_epoch;
 	rcu_read_unlock();
-	same = braid_is_writer(res) && (sync->state == BRAID_SYNC_STATE_JOINING ||
-					instance_of(res, node) == sync->instance);
+	/* A proposed join may be chosen until a later round of the writer's own was (R6b). */
+	same = braid_is_writer(res) &&
+	       (sync->state == BRAID_SYNC_STATE_JOINING ? !later :
+							  instance_of(res, node) == sync->instance);
 	if (sync->mode & BRAID_SYNC_VERIFY) {
 		same = same && in_sync;
 	} else if (in_sync) {

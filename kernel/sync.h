@@ -21,6 +21,7 @@ struct braid_volume;
  * @mode: BRAID_SYNC_*
  * @state: enum braid_sync_state; under the resource's lock
  * @instance: of the target; another one is another replica
+ * @join_epoch: of the configuration in which its join was announced
  * @max_rate: bytes per second, or 0
  * @verify: what the last verify has found; under the resource's lock
  * @stop: it has to end
@@ -39,6 +40,7 @@ struct braid_sync {
 	u32 mode;
 	u32 state;
 	u64 instance;
+	u64 join_epoch;
 	u64 max_rate;
 	bool running;
 	bool ending;

@@ -335,3 +335,30 @@ def test_a_resync_over_a_region_border(lab):
         r.heal(a, b)
         assert moved(r.sync(b)) == 4096 * len(places)
         r.compare()
+
+
+@pytest.mark.uml
+def test_a_join_that_was_not_chosen(lab):
+    """R6b: a member whose join was announced is needed until the writer's next round is without it."""
+    with mirror(lab, "abc") as r:
+        a, b, c = r.nodes
+        lose(r, a, c)
+        r.write(a, count=50)
+        r.heal(a, c)
+        r.start_sync(c)
+        a.wait_sync(c, "done")
+        a.do("sync-join", node_id=c.id)
+        assert a.refusal("sync-stop", node_id=c.id).error == "EBUSY"
+        job = r.writer_job(a)
+        job.wait(30)
+        c.host.power_cut()
+        a.wait_link(c, "disconnected")
+        job.must_hang()
+        r.drop(c)
+        job.wait(30)
+        job.stop()
+        assert "joining" not in [it.get("sync-state") for it in a.replicas(c)]
+        r.power_on(c)
+        r.sync(c)
+        r.check_data(a)
+        r.compare()
