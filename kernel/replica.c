@@ -47,12 +47,6 @@ void braid_replica_exit(void)
 
 /* ---- the reply ---- */
 
-static u32 payload_bytes(const struct peer_io *io)
-{
-	return io->header.type == BRAID_MSG_WRITE || io->header.type == BRAID_MSG_READ ?
-		io->data.bytes : 0;
-}
-
 /*
  * P7: what a peer can have under way here is bounded by what was granted to it. One request more,
  * since a reply may have arrived before its sender has counted it as sent.
@@ -60,7 +54,8 @@ static u32 payload_bytes(const struct peer_io *io)
 static bool within_window(struct braid_stream *stream, const struct peer_io *io)
 {
 	u32 requests = atomic_inc_return(&stream->incoming);
-	u32 bytes = atomic_add_return(payload_bytes(io), &stream->incoming_bytes);
+	u32 bytes = atomic_add_return(braid_credit_bytes(io->header.type, io->data.bytes),
+				      &stream->incoming_bytes);
 
 	return requests <= BRAID_WINDOW + 1 && bytes <= BRAID_WINDOW_BYTES + BRAID_PAYLOAD_MAX;
 }
@@ -70,7 +65,8 @@ static void io_done(struct braid_out *out)
 	struct peer_io *io = container_of(out, struct peer_io, out);
 
 	atomic_dec(&io->stream->incoming);
-	atomic_sub(payload_bytes(io), &io->stream->incoming_bytes);
+	atomic_sub(braid_credit_bytes(io->header.type, io->data.bytes),
+		   &io->stream->incoming_bytes);
 	braid_payload_free(io->payload);
 	kvfree(io->answer);
 	if (io->volume)
@@ -519,13 +515,12 @@ int braid_replica_request(struct braid_stream *stream, const struct braid_header
 	io->header = *header;
 	io->data = *data;
 	io->started = ktime_get();
-	if (!within_window(stream, io)) {
-		braid_warn(peer->res, "peer %u: more requests than it was granted\n", peer->node);
-		stream->cause = "protocol error";
-		err = -EPROTO;
-	} else if (header->type == BRAID_MSG_WRITE) {
+	if (!within_window(stream, io))
+		err = braid_stream_error(stream, header->type, BRAID_MESSAGE_WINDOW);
+	else if (header->tag >= BRAID_WINDOW)
+		err = braid_stream_error(stream, header->type, BRAID_MESSAGE_FIELD);
+	else if (header->type == BRAID_MSG_WRITE)
 		err = receive_payload(io);
-	}
 	if (!err && !braid_stream_intact(stream, header))
 		err = braid_stream_error(stream, header->type, BRAID_MESSAGE_CRC);
 	if (err) {

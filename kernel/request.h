@@ -154,12 +154,18 @@ static inline struct braid_request *braid_send_request(struct braid_send *send)
 	return container_of(send - send->node, struct braid_request, sends[0]);
 }
 
-/* Bytes of payload that a request's message or its reply carries: what counts as credit. */
+/* Bytes that a request has its peer allocate: what counts as credit. */
+static inline u32 braid_credit_bytes(u8 type, u32 bytes)
+{
+	return type == BRAID_MSG_WRITE || type == BRAID_MSG_READ || type == BRAID_MSG_CSUM ?
+		bytes : 0;
+}
+
 static inline u32 braid_send_payload(struct braid_send *send)
 {
 	struct braid_request *req = braid_send_request(send);
 
-	return req->type == BRAID_MSG_WRITE || req->type == BRAID_MSG_READ ? req->bytes : 0;
+	return braid_credit_bytes(req->type, req->bytes);
 }
 
 void braid_request_fill(struct braid_request *req, struct braid_header *header,

@@ -543,9 +543,9 @@ int braid_stream_skip(struct braid_stream *stream, u32 bytes)
 
 int braid_stream_error(struct braid_stream *stream, u8 type, enum braid_message_result result)
 {
-	braid_warn(stream->peer->res, "peer %u: bad %s: %s\n", stream->peer->node,
-		   braid_message_name(type), braid_message_result_name(result));
-	stream->cause = "protocol error";
+	stream->cause = braid_message_result_name(result);
+	braid_warn(stream->peer->res, "peer %u: %s: %s\n", stream->peer->node,
+		   braid_message_name(type), stream->cause);
 	return -EPROTO;
 }
 
@@ -591,6 +591,8 @@ static int receive_reply(struct braid_stream *stream, const struct braid_header 
 	if (!braid_peer_reply(stream->peer, stream, header->tag, &send))
 		return braid_stream_error(stream, header->type, BRAID_MESSAGE_FIELD);
 	req = send ? braid_send_request(send) : NULL;
+	if (req && header->volume != (u16)req->volume->number)
+		return braid_stream_error(stream, header->type, BRAID_MESSAGE_FIELD);
 	if (!req)
 		err = braid_stream_skip(stream, payload);
 	else if (payload || header->flags & BRAID_MF_MORE ||

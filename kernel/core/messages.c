@@ -52,13 +52,14 @@ static const struct row {
 
 static const char *const result_names[] = {
 	[BRAID_MESSAGE_OK] = "no error",
-	[BRAID_MESSAGE_MAGIC] = "not a message",
-	[BRAID_MESSAGE_TYPE] = "unknown type",
-	[BRAID_MESSAGE_FLAGS] = "flags or reserved bytes",
-	[BRAID_MESSAGE_LENGTH] = "length",
-	[BRAID_MESSAGE_EARLY] = "out of order",
-	[BRAID_MESSAGE_FIELD] = "field out of range",
-	[BRAID_MESSAGE_CRC] = "damaged on the way",
+	[BRAID_MESSAGE_MAGIC] = "protocol error: not a message",
+	[BRAID_MESSAGE_TYPE] = "protocol error: unknown type",
+	[BRAID_MESSAGE_FLAGS] = "protocol error: flags or reserved bytes",
+	[BRAID_MESSAGE_LENGTH] = "protocol error: length",
+	[BRAID_MESSAGE_EARLY] = "protocol error: out of order",
+	[BRAID_MESSAGE_FIELD] = "protocol error: field out of range",
+	[BRAID_MESSAGE_CRC] = "protocol error: damaged on the way",
+	[BRAID_MESSAGE_WINDOW] = "protocol error: more requests than were granted",
 };
 
 const char *braid_message_result_name(enum braid_message_result result)

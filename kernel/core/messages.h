@@ -28,9 +28,9 @@
  *
  * A request (WRITE to SETTLED) takes one of the window_requests tags 0.. that the
  * receiver granted in its HELLO, until its REPLY, which comes on the same stream.
- * The payloads of all WRITEs without a reply, and those that READs ask for, are at
- * most window_bytes. That is the flow control: whoever keeps to it never waits for
- * the socket's sake, and whoever does not is disconnected.
+ * The bytes of all WRITEs, READs and CSUMs without a reply are at most window_bytes.
+ * That is the flow control: whoever keeps to it never waits for the socket's sake, and
+ * whoever does not is disconnected.
  *
  * One stream of several ends in good order when both have sent GOODBYE on it. Who
  * has sent it has all replies to its requests, and sends no more of them; who
@@ -115,7 +115,8 @@ enum braid_message_type {
  * enum braid_status - how a request ended
  * @BRAID_STATUS_OK: as asked
  * @BRAID_STATUS_BEHIND: the receiver has not adopted the request's configuration yet
- * @BRAID_STATUS_AHEAD: the receiver has adopted a newer or another one
+ * @BRAID_STATUS_AHEAD: the receiver has adopted a newer or another one, or one whose writer is not
+ *	the sender
  * @BRAID_STATUS_NO_DISK: it has no disk for the volume, or is suspect
  * @BRAID_STATUS_IO: the disk failed
  * @BRAID_STATUS_RANGE: the range is not within the disk; of DIRTY: the map is not about that node
@@ -294,6 +295,7 @@ struct braid_reply {
  * @BRAID_MESSAGE_EARLY: not allowed before HELLO, or HELLO a second time
  * @BRAID_MESSAGE_FIELD: a number in the header or a field of the body that cannot be
  * @BRAID_MESSAGE_CRC: it arrived damaged; whoever receives all of it finds out
+ * @BRAID_MESSAGE_WINDOW: more requests than were granted; whoever counts them finds out
  */
 enum braid_message_result {
 	BRAID_MESSAGE_OK,
@@ -304,6 +306,7 @@ enum braid_message_result {
 	BRAID_MESSAGE_EARLY,
 	BRAID_MESSAGE_FIELD,
 	BRAID_MESSAGE_CRC,
+	BRAID_MESSAGE_WINDOW,
 };
 
 #ifdef __cplusplus

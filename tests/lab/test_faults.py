@@ -18,6 +18,7 @@ MESSAGE, ANSWER, PAGES, LEAF = range(4)
 ALWAYS = 1 << 31
 
 UNANSWERED = "a request was left unanswered"
+DAMAGED = "protocol error"  # its beginning
 
 
 def causes(node, kind="link"):
@@ -28,7 +29,7 @@ def reconnect(r, a, b, cause):
     """What the daemons do once both nodes have given the connection up, one of them for this cause."""
     for node, peer in ((a, b), (b, a)):
         node.wait_link(peer, "disconnected")
-    assert cause in causes(a)[-1:] + causes(b)[-1:], (causes(a), causes(b))
+    assert any(it.startswith(cause) for it in causes(a)[-1:] + causes(b)[-1:]), (causes(a), causes(b))
     r.connect(a, b)
 
 
@@ -148,7 +149,7 @@ def test_damaged_messages(lab, debug):
         for node, part in ((b, PAYLOAD), (b, BODY), (b, HEADER), (a, HEADER)):
             job.wait(10)
             node.fault("corrupt", what=part)
-            reconnect(r, a, b, "protocol error")
+            reconnect(r, a, b, DAMAGED)
             assert node.faults_left("corrupt") == 0
         job.wait(10)
         job.stop()
@@ -157,7 +158,7 @@ def test_damaged_messages(lab, debug):
         a.fault("read")
         a.fault("corrupt", what=PAYLOAD)
         answer = a.io.started().send(f'{{"pread": {fd}, "at": {8 * MIB}, "count": 4096}}')
-        reconnect(r, a, b, "protocol error")
+        reconnect(r, a, b, DAMAGED)
         assert a.request(expect=7, count=4096)["digest"] in a.io.started().hear(answer)
         a.close(fd)
         r.check_data(a)

@@ -286,7 +286,7 @@ TEST(MessageHeader, LengthIsThatOfTheType) {
 
 TEST(MessageHeader, EachResultHasItsWords) {
     std::vector<std::string> names;
-    for (int result = BRAID_MESSAGE_OK; result <= BRAID_MESSAGE_CRC; result++) {
+    for (int result = BRAID_MESSAGE_OK; result <= BRAID_MESSAGE_WINDOW; result++) {
         names.emplace_back(braid_message_result_name(static_cast<braid_message_result>(result)));
         EXPECT_FALSE(names.back().empty());
     }
