@@ -34,7 +34,7 @@ class RawPeer:
 
     def do(self, timeout: float = 30, **command) -> dict:
         answer = self.program.ask(command, timeout)
-        assert "wrong" not in answer and "error" not in answer, (command, answer)
+        assert "wrong" not in answer and "error" not in answer, (answer, command)
         return answer
 
     def connect(self, *, streams: int = 1, checksums: bool = True, **options) -> dict:
@@ -520,3 +520,61 @@ def test_a_node_without_a_disk(lab):
         peer.do(behave={"rules": {"read": {"status": IO}}})
         assert app.read().end() == '{"error": "EIO"}'
         node.close(app.fd)
+
+
+@pytest.mark.parametrize("debug, messages", [
+    pytest.param(False, 4000, id="uml", marks=pytest.mark.uml),
+    pytest.param(True, 1500, id="uml-debug", marks=pytest.mark.uml_debug),
+])
+def test_a_fuzzed_protocol(lab, debug, messages):
+    """P7, P8: right messages and damaged ones, of the writer and of a replica; then all works as before."""
+    with under_test(lab, debug=debug, names="ab", lease_ms=300, request_ms=2000) as under:
+        r, node, peer = under.r, under.node, RawPeer(under, WRITER)
+        rng = lab.rng("fuzz")
+
+        def fuzz(count: int) -> dict:
+            config, size = under.config, node.volume()["size"]
+            state = [{"type": "volume", "size": size, "block_size": 512, "volume_flags": 1, "volume_bytes": size},
+                     {"type": "state", "lineage": config.lineage, "epoch": config.epoch, "id": config.id,
+                      "instance": INSTANCES[WRITER], "state_flags": DISKFUL, "writer": config.writer}]
+            found = peer.do(timeout=60, fuzz={
+                "seed": rng.randrange(1 << 32), "messages": count, "size": size, "state": state,
+                "config": {"epoch": config.epoch, "id": config.id},
+                "link": {"name": r.name, "node": WRITER, "peer": NODE}})
+            print(found)
+            assert found["damaged"] > count / 20 and found["connections"] > 10, found
+            assert found["used_kib"] < 128 << 10, f"memory: {found}"
+            node.wait(lambda: under.link(peer) == "disconnected", "the last link's end")
+            return found
+
+        under.configure(WRITER, [NODE, WRITER])
+        found = fuzz(messages)
+        assert found["ok"] > 100 and found["refused"] > 0, "most of it must come through"
+        under.configure(NODE, [NODE, WRITER])
+        under.serve(NODE)
+        peer.stamp = 1 << 20
+        peer.greet()
+        peer.tell_state()
+        node.wait_service("serving")
+        app = Application(under)
+        peer.do(behave={"rules": {"write": {"status": BEHIND, "count": 5}}})
+        app.write()
+        fuzz(messages // 2)
+
+        # The raw peer goes, and a node of ours takes its place.
+        under.configure(NODE, [NODE])
+        assert app.end() == "{}" and under.stored(app.seed, 0)
+        node.wait_service("serving")
+        node.close(app.fd)
+        b = r.nodes[1]
+        r.create_md(b)
+        r.bring_up(b)
+        r.connect(node, b)
+        r.config = Configuration(lineage=under.config.lineage, epoch=under.config.epoch, id=under.config.id,
+                                 writer=NODE, in_sync=dict(under.config.in_sync))
+        b.do("resource-configure", config=r.config.attributes(r.nodes), new_lineage=True)
+        r.wait_adopted(b)
+        r.sync(b)
+        r.write(node, count=100)
+        r.compare([node, b])
+        assert any(cause.startswith("protocol error") for cause in peer.causes())

@@ -79,7 +79,7 @@ def crc32c(data: bytes) -> int:
 def value_of(name: str, message: dict) -> object:
     value = message.get(name, b"" if name in ("lineage", "name", "more") else 0)
     if name == "spare" and not value:
-        return bytes(12) if "offset" in message else 0
+        return bytes(12) if "offset" in FIELDS[message["type"]] else 0
     if isinstance(value, str):
         return value.encode() if name == "name" else bytes.fromhex(value)
     return value
@@ -292,7 +292,7 @@ class RawPeer:
             stream.say(hello)
         found = {}
         for stream in self.streams:
-            if not stream.wait(lambda stream=stream: stream.got, 10):
+            if not stream.wait(lambda stream=stream: stream.got, it.get("within", 10)):
                 return {"ended": stream.ended}
             found = {"hello": plain(stream.got[0])}
         return found
@@ -386,6 +386,140 @@ class RawPeer:
                 answer = getattr(self, "on_" + name)(command)
                 return {**answer, "wrong": self.wrong} if self.wrong else answer
         return {"wrong": f"not a command: {command}"}
+
+
+class Fuzz:
+    """Sequences of right messages, some of them damaged, on one connection after another until it has sent enough.
+
+    config is the configuration that the kernel has adopted; state as a MESSAGE. link is as "connect" has it.
+    """
+
+    DAMAGE = 0.12
+    EDGES = [0, 1, 2, 511, 512, 4095, 4096, REGION - 512, REGION, PAYLOAD_MAX, (1 << 31) - 1, 1 << 31,
+             (1 << 32) - 1, 1 << 50, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+
+    def __init__(self, peer: RawPeer, *, seed: int, messages: int, link: dict, config: dict, state: list,
+                 size: int):
+        self.peer, self.rng, self.messages, self.link = peer, random.Random(seed), messages, link
+        self.config, self.state, self.size = config, state, size
+        self.sent = self.damaged = self.connections = self.stamp = 0
+        self.replies: dict[int, int] = {}
+        self.least = self.free()
+
+    def free(self) -> int:
+        with open("/proc/meminfo", encoding="ascii") as info:
+            return next(int(line.split()[1]) for line in info if line.startswith("MemAvailable"))
+
+    def run(self) -> dict:
+        begun = self.free()
+        while self.sent < self.messages:
+            self.connect_and_talk()
+            self.least = min(self.least, self.free())
+        self.peer.close()
+        return {"sent": self.sent, "damaged": self.damaged, "connections": self.connections,
+                "ok": self.replies.get(0, 0), "refused": sum(self.replies.values()) - self.replies.get(0, 0),
+                "used_kib": begun - self.least}
+
+    def connect_and_talk(self) -> None:
+        rng = self.rng
+        link = {**self.link, "session": rng.randrange(1, 1 << 63), "checksums": rng.random() < 0.3,
+                "streams": rng.randrange(1, 4), "within": 3}
+        if rng.random() < 0.1:
+            link["hello"] = {rng.choice(FIELDS["hello"][:-2]): rng.choice(self.EDGES[:13])}
+            # With hello_flags the kernel would send checksums that this side does not expect.
+            link["hello"] = {name: value for name, value in link["hello"].items()
+                             if name not in ("name", "hello_flags")}
+        try:
+            self.connections += 1
+            greeted = "hello" in self.peer.on_connect({"connect": link})
+        except (genl.Refused, struct.error):
+            time.sleep(0.02)  # streams of the last connection are still ending
+            return
+        if not greeted:
+            return
+        streams = self.peer.streams
+        for message in self.state:
+            self.stamp += 1
+            streams[0].say({**message, "stamp": self.stamp} if message["type"] == "state" else message)
+        for _ in range(rng.randrange(5, 80)):
+            stream = rng.choice(streams)
+            if stream.ended is not None or not self.say_one(stream):
+                break
+        if rng.random() < 0.7:
+            streams[0].wait(lambda: streams[0].ended, 0.02)
+        for stream in streams:
+            for message in stream.got:
+                if message["type"] == "reply":
+                    self.replies[message["status"]] = self.replies.get(message["status"], 0) + 1
+
+    def say_one(self, stream: Stream) -> bool:
+        self.sent += 1
+        message = self.right()
+        if self.rng.random() > self.DAMAGE:
+            return stream.say(message)
+        self.damaged += 1
+        return stream.send(self.damage(message, stream.checksums))
+
+    def right(self) -> dict:
+        """A message that may be sent."""
+        rng = self.rng
+        kind = rng.choice([*NAMES.values(), "write", "write", "read"])
+        if kind == "hello":
+            kind = "ping"
+        if kind == "goodbye" and rng.random() < 0.9:
+            kind = "flush"
+        block = rng.randrange(self.size // 4096)
+        count = 512 * rng.choice([1, 1, 2, 8])
+        message = {"type": kind, **self.config, "offset": block * 4096, "bytes": count,
+                   "generation": rng.randrange(2, 1 << 20), "stable": rng.choice([0, 0, 0, 1])}
+        if kind in REQUESTS:
+            message |= {"tag": rng.randrange(256), "seed": rng.randrange(1 << 20),
+                        "flags": 2 if rng.random() < 0.2 else 0}
+        if kind in ("marks", "dirty"):
+            message |= {"offset": rng.randrange(8), "bytes": rng.randrange(32)}
+        elif kind == "settled":
+            message["offset"] = self.size
+        elif kind in ("state", "volume"):
+            message = next(dict(it) for it in self.state if it["type"] == kind)
+            self.stamp += 1
+            if kind == "state":
+                message |= {"stamp": self.stamp, "state_flags": rng.randrange(16), "epoch": rng.randrange(9)}
+        elif kind in ("ping", "pong"):
+            message |= {"time": rng.choice(self.EDGES), "ping_flags": rng.randrange(2),
+                        "term_ms": rng.choice(self.EDGES[:13])}
+        elif kind == "token":
+            message |= {"grant": 1, "token_flags": rng.randrange(2)}
+        elif kind == "reply":
+            message = {"type": kind, "tag": rng.randrange(4), "status": rng.randrange(7)}
+        return message
+
+    def damage(self, message: dict, checksums: bool) -> bytes:
+        """Its bytes, wrong: a field, before the crc or after it; bits; cut short; twice; with a tail."""
+        rng = self.rng
+        way = rng.randrange(6)
+        if way == 0:
+            names = [*(name for name in FIELDS[message["type"]] if name not in ("spare", "lineage")),
+                     "magic", "number", "flags", "volume", "tag", "length", "crc"]
+            field = rng.choice(names)
+            wide = field in ("epoch", "id", "generation", "stable", "offset", "next", "stamp", "time")
+            limit = {"number": 32, "magic": 1 << 16, "flags": 256, "volume": 1 << 16}.get(field, 1 << 32)
+            value = rng.choice(self.EDGES) % (1 << 64 if wide else limit)
+            return encode({**message, field: value, **({"payload": message["bytes"]} if message["type"] == "write"
+                                                       else {})}, checksums)
+        data = bytearray(encode(message, checksums))
+        if way == 1:
+            for _ in range(rng.randrange(1, 4)):
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        elif way == 2:
+            at = rng.randrange(min(len(data), HEADER.size + 56))
+            data[at:at + 4] = rng.randbytes(4)
+        elif way == 3:
+            del data[rng.randrange(len(data)):]
+        elif way == 4:
+            data += bytes(data)
+        else:
+            data += rng.randbytes(rng.randrange(1, 64))
+        return bytes(data)
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
