@@ -4,13 +4,11 @@
 What a Braid kernel never sends is sent here. Each refusal is a status, or ends the connection with a cause
 in the event `link`; nothing of it is stored, and what is right works before and after.
 """
-import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from braidlab.braid import NO_WRITER, BraidResource, Configuration, Program
-from braidlab.machine import Dialogue
 
 KIB, MIB, REGION = 1 << 10, 1 << 20, 4 << 20
 OK, BEHIND, AHEAD, NO_DISK, IO, RANGE, BUSY = range(7)
@@ -101,7 +99,7 @@ class Under:
         return next(it for it in self.node.dump("peer-get")
                     if it["node-id"] == peer.number and "volume" not in it)["link-state"]
 
-    def configure(self, writer: int, in_sync: list[int], *, new_lineage: bool = False) -> None:
+    def configure(self, writer: int, in_sync: list[int]) -> None:
         before, r = self.config, self.r
         instances = {NODE: self.node.state()["instance"], **INSTANCES}
         self.config = r.config = Configuration(
@@ -157,12 +155,6 @@ def under_test(lab, *, debug: bool = False, diskless: bool = False, names: str =
             if not node.is_gone():
                 node.do("resource-del", force=True)
                 node.wait(node.is_gone, "the resource to go")
-
-
-def send_later(node, command: str) -> tuple[Dialogue, object]:
-    """Begins a command of blkio.py that may take long."""
-    dialogue = node.io.started()
-    return dialogue, dialogue.send(command)
 
 
 ALL = ["write", "zeroes", "read", "flush", "csum", "marks", "dirty", "settled"]
@@ -467,8 +459,7 @@ def test_a_replica_that_is_wrong(lab):
         app.write()
         (write,) = peer.await_("write")
         mine = peer.do(**{"await": "write"})
-        streams = [0, 1]
-        for stream in streams:  # one of them is not where it was asked
+        for stream in (0, 1):  # one of them is not where it was asked
             peer.send({"type": "reply", "tag": write["tag"]}, stream=stream)
         peer.ended(FIELD)
         assert mine["count"] == 1
