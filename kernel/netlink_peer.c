@@ -332,7 +332,7 @@ int braid_nl_verify_start_doit(struct sk_buff *skb, struct genl_info *info)
 	u32 id;
 
 	if (start >= end)
-		return refuse(info, from, -EINVAL, "the verify would end before it begins");
+		return refuse(info, from ?: to, -EINVAL, "the verify would end before it begins");
 	res = target_of(info, &id, &err);
 	if (!res)
 		return err;
@@ -347,6 +347,8 @@ int braid_nl_verify_start_doit(struct sk_buff *skb, struct genl_info *info)
 		return refuse(info, node, err, "not connected, or of another epoch");
 	case -EBUSY:
 		return refuse(info, node, err, "its resync or verify is under way");
+	case -EAGAIN:
+		return refuse(info, node, err, "a volume is being resized");
 	}
 	return err;
 }

@@ -104,6 +104,7 @@ TEST_F(MetadataTest, CreatedMetadataIsDumped) {
                              {"flags", json::array()},
                              {"block-size", 512},
                              {"data-bytes", 67043328},
+                             {"volume-bytes", 0},
                              {"votes-offset", 67043328},
                              {"log-offset", 67076096},
                              {"log-blocks", 1},
