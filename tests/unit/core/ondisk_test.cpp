@@ -208,8 +208,8 @@ std::vector<std::pair<u64, u64>> areas(const braid_superblock& sb, u64 device_by
     const bool external = (sb.flags & BRAID_SB_EXTERNAL) != 0;
     const u64 super = braid_superblock_offset(device_bytes, external, external ? 0 : 1);
     return {{super, super + 8192},
-            {sb.votes_offset, sb.votes_offset + 2 * BRAID_VOTE_BYTES},
-            {sb.log_offset, sb.log_offset + 2 * sb.log_blocks * 4096ULL},
+            {sb.votes_offset, sb.votes_offset + 2ULL * BRAID_VOTE_BYTES},
+            {sb.log_offset, sb.log_offset + 2ULL * sb.log_blocks * 4096},
             {sb.slots_offset, sb.slots_offset + sb.max_slots * sb.slot_bytes}};
 }
 
