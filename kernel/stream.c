@@ -27,6 +27,9 @@
 #define RECORD_BYTES		32
 #define KEY_LIMIT_DEFAULT	BIT_ULL(37)
 
+/* Messages that wait to be sent, before those that are no replies are dropped. */
+#define OUT_MAX		4096
+
 /* Type of a TLS record that carries data. */
 #define TLS_DATA	23
 
@@ -279,8 +282,10 @@ static bool begin(struct braid_stream *stream)
 	stream->vec_sent = 0;
 	spin_lock_irq(&stream->out_lock);
 	out = list_first_entry_or_null(&stream->out, struct braid_out, list);
-	if (out)
+	if (out) {
 		list_del_init(&out->list);
+		stream->out_count--;
+	}
 	spin_unlock_irq(&stream->out_lock);
 	if (out) {
 		begin_out(stream, out);
@@ -417,16 +422,25 @@ static void send_work(struct work_struct *work)
 	braid_stream_put(stream);
 }
 
+static void message_done(struct braid_out *out)
+{
+	kfree(out);
+}
+
 void braid_stream_queue(struct braid_stream *stream, struct braid_out *out)
 {
 	unsigned long irq;
 	bool failed;
 
 	spin_lock_irqsave(&stream->out_lock, irq);
+	/* P7: a peer may ask for PONGs that it does not take. What is no reply comes again. */
 	failed = stream->out_closed ||
+		 (stream->out_count >= OUT_MAX && out->done == message_done) ||
 		 braid_fault(BRAID_FAULT_DROP, stream->peer->res->node, out->header.type);
-	if (!failed)
+	if (!failed) {
 		list_add_tail(&out->list, &stream->out);
+		stream->out_count++;
+	}
 	spin_unlock_irqrestore(&stream->out_lock, irq);
 	if (failed) {
 		out->done(out);
@@ -435,11 +449,6 @@ void braid_stream_queue(struct braid_stream *stream, struct braid_out *out)
 	braid_stream_get(stream);
 	if (!queue_work(stream->peer->res->wq, &stream->send_work))
 		braid_stream_put(stream);
-}
-
-static void message_done(struct braid_out *out)
-{
-	kfree(out);
 }
 
 void braid_stream_message(struct braid_stream *stream, u8 type, u32 volume, const void *value,

@@ -60,8 +60,9 @@ struct braid_stream {
 	const char *cause;
 
 	struct mutex send_lock;		/* see above */
-	spinlock_t out_lock;		/* guards @out and @out_closed */
+	spinlock_t out_lock;		/* guards @out, @out_count, @out_closed */
 	struct list_head out;
+	u32 out_count;
 	struct work_struct send_work;
 
 	u8 frame[BRAID_HEADER_BYTES + BRAID_BODY_MAX];
