@@ -177,16 +177,22 @@ class Qemu(Machine):
                                             start_new_session=True)
         self._restored = restore is not None
 
+    def _connect_monitor(self) -> bool:
+        try:
+            self.qmp = Qmp(str(self.sockets / "qmp"), 30 * self.variant.speed)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False  # for a moment the socket is there but nobody listens
+        return True
+
     def _open(self) -> None:
         deadline = time.monotonic() + 10 * self.variant.speed
-        while not (self.sockets / "qmp").is_socket():
+        while not self._connect_monitor():
             if self.process.poll() is not None:
                 raise LabError(f"{self.name}: QEMU did not start: "
                                + (self.folder / f"{self.name}.qemu").read_text()[-500:])
             if time.monotonic() > deadline:
                 raise LabError(f"{self.name}: QEMU opened no monitor")
             time.sleep(0.01)
-        self.qmp = Qmp(str(self.sockets / "qmp"), 30 * self.variant.speed)
         self._agent = socket.socket(socket.AF_UNIX)
         self._agent.connect(str(self.sockets / "agent"))
         while self._restored:
