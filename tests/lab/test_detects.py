@@ -16,7 +16,8 @@ UML_DEBUG = [
     ("overrun", "kasan", r"broken_overrun"),
     ("oops", "oops|kasan", r"\[broken\]"),  # UML's trace leaves out the faulting function itself
     ("hang", "hung-task", r"insmod.*broken_hang"),
-    ("spin", "soft-lockup", r"broken_spin"),
+    # The process only: caught within a KASAN check, UML gives up tracing the stack.
+    ("spin", "soft-lockup", r"broken_spin|stuck for \d+s! \[insmod"),
     ("warn", "warning", r"broken on purpose|broken_init"),
     ("object", "objects", r"broken: thing 1 never destroyed"),
 ]
