@@ -578,13 +578,10 @@ int braid_nl_volume_attach_doit(struct sk_buff *skb, struct genl_info *info)
 		err = found ?: braid_disk_attach(volume, data_dev, meta_dev,
 						 old ? nla_get_u64(old) : 0);
 	put_volume(volume);
-	switch (err) {
-	case -EBUSY:
+	if (err == -EBUSY)
 		return refuse(info, disk, err, "the volume has a disk already");
-	case -ENOENT:
-	case -ENOTBLK:
+	if (found && err == found)
 		return refuse(info, data_dev ? meta : disk, err, "no such block device");
-	}
 	return err;
 }
 

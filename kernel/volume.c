@@ -270,6 +270,7 @@ static void remove_work(struct work_struct *work)
 	struct braid_volume *volume = container_of(work, struct braid_volume, remove_work);
 
 	braid_volume_remove(volume);
+	braid_volume_put(volume);
 }
 
 int braid_volume_new(struct braid_resource *res, u32 number, u32 minor)
@@ -347,14 +348,26 @@ void braid_volume_del(struct braid_volume *volume)
 {
 	lockdep_assert_held(&volume->res->lock);
 	WRITE_ONCE(volume->dying, true);
-	queue_work(braid_wq, &volume->remove_work);
+	braid_volume_get(volume);
+	if (!queue_work(braid_wq, &volume->remove_work))
+		braid_volume_put(volume);
 }
 
 /* Order: no new I/O, then the end of what is under way, then the disk. */
 void braid_volume_remove(struct braid_volume *volume)
 {
 	struct braid_resource *res = volume->res;
+	bool removing;
 
+	/* Once: the volume and its resource may be removed at the same time. */
+	mutex_lock(&res->lock);
+	removing = volume->removing;
+	volume->removing = true;
+	mutex_unlock(&res->lock);
+	if (removing) {
+		wait_event(res->wait, xa_load(&res->volumes, volume->number) != volume);
+		return;
+	}
 	WRITE_ONCE(volume->dying, true);
 	if (READ_ONCE(res->dead))
 		blk_mark_disk_dead(volume->gendisk);
@@ -366,6 +379,7 @@ void braid_volume_remove(struct braid_volume *volume)
 	mutex_lock(&res->lock);
 	xa_erase(&res->volumes, volume->number);
 	mutex_unlock(&res->lock);
+	wake_up_all(&res->wait);
 	synchronize_rcu();
 	cancel_delayed_work_sync(&volume->close_work);
 	cancel_work_sync(&volume->stable_work);

@@ -76,6 +76,7 @@ struct braid_volume {
 	struct work_struct remove_work;
 	struct work_struct free_work;
 	bool dying;
+	bool removing;			/* under the resource's lock */
 
 	spinlock_t open_lock;		/* guards @opens */
 	u32 opens;

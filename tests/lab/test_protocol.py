@@ -32,7 +32,8 @@ class RawPeer:
 
     def do(self, timeout: float = 30, **command) -> dict:
         answer = self.program.ask(command, timeout)
-        assert "wrong" not in answer and "error" not in answer, (answer, command)
+        assert "wrong" not in answer and "error" not in answer, (
+            answer.get("wrong"), answer, command)
         return answer
 
     def connect(self, *, streams: int = 1, checksums: bool = True, **options) -> dict:
@@ -515,7 +516,7 @@ def test_a_node_without_a_disk(lab):
 
 @pytest.mark.parametrize("debug, messages", [
     pytest.param(False, 4000, id="uml", marks=pytest.mark.uml),
-    pytest.param(True, 1500, id="uml-debug", marks=pytest.mark.uml_debug),
+    pytest.param(True, 1500, id="uml-debug", marks=[pytest.mark.uml_debug, pytest.mark.long]),
 ])
 def test_a_fuzzed_protocol(lab, debug, messages):
     """P7, P8: right messages and damaged ones, of the writer and of a replica; then all works as before."""
