@@ -163,6 +163,10 @@ class Stream:
             ended = str(error)
         except AssertionError as error:
             ended = self.peer.wrong = f"the kernel's message is wrong: {error}"
+        # Here and nowhere else: closed by another thread, its number would be a new connection's
+        # while this thread is on its way to receive.
+        with self.sending:
+            self.sock.close()
         with self.changed:
             self.ended = ended
             self.changed.notify_all()
@@ -195,7 +199,6 @@ class Stream:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        self.sock.close()
 
 
 def plain(message: dict) -> dict:
