@@ -33,7 +33,10 @@
 /* Type of a TLS record that carries data. */
 #define TLS_DATA	23
 
-/* More than all payloads under way: whoever has credit does not wait for the buffer. */
+/*
+ * Where whoever connected did not choose (SO_SNDBUF). More than all payloads under way: whoever
+ * has credit does not wait for the buffer.
+ */
 #define SEND_BUFFER	(2 * BRAID_WINDOW_BYTES)
 
 /*
@@ -122,8 +125,10 @@ static void configure(struct sock *sk)
 	lock_sock(sk);
 	sk->sk_allocation = GFP_NOIO;
 	sk->sk_use_task_frag = false;
-	sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
-	WRITE_ONCE(sk->sk_sndbuf, SEND_BUFFER);
+	if (!(sk->sk_userlocks & SOCK_SNDBUF_LOCK)) {
+		sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
+		WRITE_ONCE(sk->sk_sndbuf, SEND_BUFFER);
+	}
 	sk->sk_rcvtimeo = MAX_SCHEDULE_TIMEOUT;
 	sk->sk_sndtimeo = MAX_SCHEDULE_TIMEOUT;
 	release_sock(sk);

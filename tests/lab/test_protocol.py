@@ -4,10 +4,12 @@
 What a Braid kernel never sends is sent here. Each refusal is a status, or ends the connection with a cause
 in the event `link`; nothing of it is stored, and what is right works before and after.
 """
+import re
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from braidlab import kernels
 from braidlab.braid import NO_WRITER, BraidResource, Configuration, Program
 
 KIB, MIB, REGION = 1 << 10, 1 << 20, 4 << 20
@@ -16,6 +18,7 @@ NODE, WRITER, OTHER = range(3)  # the module's id, and those of raw peers
 INSTANCES = {WRITER: 0xBBBB, OTHER: 0xCCCC}
 LEASE, DISKFUL = 1, 4
 FUA, RESYNC, MORE = 1, 2, 8
+OUT_MAX = int(re.search(r"#define OUT_MAX\s+(\d+)", (kernels.TOP / "kernel/stream.c").read_text())[1])
 TOO_MANY = "protocol error: more requests than were granted"
 MAGIC, TYPE, FLAGS, LENGTH, EARLY, FIELD, CRC = (
     f"protocol error: {text}" for text in ("not a message", "unknown type", "flags or reserved bytes", "length",
@@ -64,6 +67,10 @@ class RawPeer:
         found = self.do(**{"await": kind, "count": count})
         assert found["count"] >= count, (kind, found)
         return found["got"]
+
+    def await_count(self, kind: str) -> int:
+        """How many of a type came so far."""
+        return self.do(**{"await": kind})["count"]
 
     def tell_state(self, **changes) -> None:
         """VOLUME and STATE of a replica that is well."""
@@ -366,6 +373,32 @@ def more_than_was_granted(under, peer) -> None:
         peer.send(request, tags=count + 2)
         peer.ended(TOO_MANY)
         under.node.disks[0].heal()
+
+
+@pytest.mark.uml
+def test_a_peer_that_asks_and_does_not_listen(lab):
+    """P7: what it does not take is bounded, and what it was not sent is no harm to it later."""
+    with under_test(lab, request_ms=20000, timeout_ms=20000) as under:
+        peer = RawPeer(under, WRITER)
+        under.configure(WRITER, [NODE, WRITER])
+        peer.greet(checksums=False, buffers=16 << 10)
+        peer.do(behave={"deaf": True})
+        peer.send(ping(), times=15000)
+        under.node.wait(lambda: heard_all(under.node), "the module to hear all PINGs")
+        peer.do(behave={"deaf": False})
+        peer.await_("pong", 1000)
+        peer.send(under.request("write", offset=0, bytes=4096, seed=5))
+        assert peer.await_("reply")[0]["status"] == OK and under.stored(5, 0)
+        got = peer.await_count("pong")
+        assert got < OUT_MAX + 2000, f"{got} PONGs were kept for a peer that took none"
+        peer.send(ping())
+        peer.await_("pong", got + 1)
+
+
+def heard_all(node) -> bool:
+    """The module's end of the only connection has nothing left to receive; the other end's is full."""
+    queues = [line.split()[:2] for line in node.host.run("ss -tnH state established").out.splitlines()]
+    return sorted(queue[0] == "0" for queue in queues) == [False, True] and ["0", "0"] not in queues
 
 
 class Application:

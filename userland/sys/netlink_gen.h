@@ -546,7 +546,8 @@ namespace attr::peer {
 inline constexpr std::uint16_t name = 1;
 /// Node id of a member.
 inline constexpr std::uint16_t node_id = 2;
-/// A connected TCP socket, plain or under kernel TLS, of the calling process.
+/// A connected TCP socket, plain or under kernel TLS, of the calling process. A send buffer that
+/// was set on it (SO_SNDBUF) is kept.
 inline constexpr std::uint16_t fd = 3;
 /// Random number that the streams of one connection share, on both sides.
 inline constexpr std::uint16_t session = 4;

@@ -474,7 +474,7 @@ enum braid_a_peer {
 	BRAID_A_PEER_NODE_ID,
 	/*
 	 * A connected TCP socket, plain or under kernel TLS, of the calling
-	 * process.
+	 * process. A send buffer that was set on it (SO_SNDBUF) is kept.
 	 */
 	BRAID_A_PEER_FD,
 	/*

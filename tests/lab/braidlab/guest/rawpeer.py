@@ -10,7 +10,7 @@ Reads a JSON command a line and answers with an object, in a line:
 
     {"connect": {"name":, "node": its id, "peer": the kernel's id, "session":, "checksums":, "streams":,
                  "hello": {...} or null, "greet": BOOL}}         -> {"hello": the kernel's} or {"ended": true}
-    {"send": [MESSAGE...], "stream": N, "tags": N}              -> {}; tags: as many
+    {"send": [MESSAGE...], "stream": N, "tags": N, "times": N}  -> {}; tags: as many
     {"ask": [REQUEST...], "stream": N, "times": N}               -> {"answers": [...]}, in their order
     {"behave": {"pong": ..., "rules": ..., "deaf": ...}}         -> {}; how it answers from now on
     {"await": TYPE or "end", "count": N, "within": SECONDS}      -> {"got": [...]} that many of those, or what came
@@ -283,6 +283,9 @@ class RawPeer:
         self.close()
         for index in range(it.get("streams", 1)):
             ours, theirs = tcp_pair()
+            if "buffers" in it:
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, it["buffers"])
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, it["buffers"])
             with theirs:
                 self.hand_over(theirs, it)
             self.streams.append(Stream(self, index, ours, it["checksums"]))
@@ -317,7 +320,8 @@ class RawPeer:
         messages = command["send"]
         if "tags" in command:
             messages = [{**messages[0], "tag": tag % 256} for tag in range(command["tags"])]
-        stream.send(b"".join(encode(message, stream.checksums) for message in messages))
+        data = b"".join(encode(message, stream.checksums) for message in messages)
+        stream.send(data * command.get("times", 1))
         return {}
 
     def on_ask(self, command: dict) -> dict:
