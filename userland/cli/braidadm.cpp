@@ -21,6 +21,7 @@ constexpr std::array verb_table{
     Verb{"create-md", "Make the metadata of a new replica", configure_create_md},
     Verb{"dump-md", "Show the metadata of a replica", configure_dump_md},
     Verb{"wipe-md", "Remove the metadata of a replica; its data stays", configure_wipe_md},
+    Verb{"cert", "Make, install and show the certificates of nodes", configure_cert},
 };
 
 /// Insertions, deletions and substitutions that turn `from` into `to`.

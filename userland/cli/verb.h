@@ -65,5 +65,6 @@ Action configure_version(CLI::App& command);
 Action configure_create_md(CLI::App& command);
 Action configure_dump_md(CLI::App& command);
 Action configure_wipe_md(CLI::App& command);
+Action configure_cert(CLI::App& command);
 
 }  // namespace braid::cli

@@ -117,6 +117,15 @@ class Anywhere(unittest.TestCase):
                 options = re.findall(r"--[a-z-]+", run(verb, "--help").stdout)
                 self.assertEqual(set(complete(verb, "--")), set(options))
 
+    def test_completion_knows_the_verbs_of_cert(self):
+        listing = run("cert", "--help").stdout.partition("Verbs:\n")[2]
+        names = re.findall(r"^  ([a-z]+) ", listing, re.MULTILINE)
+        self.assertEqual([word for word in complete("cert", "") if not word.startswith("-")], names)
+        for name in names:
+            with self.subTest(name):
+                options = re.findall(r"--[a-z-]+", run("cert", name, "--help").stdout)
+                self.assertEqual(set(complete("cert", name, "--")), set(options))
+
     def test_manual_has_a_section_for_each_verb(self):
         page = (SOURCE / "packaging/man/braidadm.8").read_text()
         self.assertEqual(re.findall(r"^\.SS (\S+)$", page, re.MULTILINE), verbs())
