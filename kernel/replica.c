@@ -328,7 +328,9 @@ static u32 admit(struct peer_io *io, u32 *absent)
 	io->disk = braid_disk_get(io->volume);
 	if (!io->disk)
 		return BRAID_STATUS_NO_DISK;
-	if (io->disk->sb.flags & BRAID_SB_SUSPECT && !(io->header.flags & BRAID_MF_RESYNC))
+	/* R4a. One that was dropped, and not in sync by this configuration, is being resynced. */
+	if (io->in_sync && io->disk->sb.flags & BRAID_SB_SUSPECT &&
+	    !(io->header.flags & BRAID_MF_RESYNC))
 		return BRAID_STATUS_NO_DISK;
 	if (io->data.bytes && io->header.type <= BRAID_MSG_CSUM &&
 	    io->data.offset + io->data.bytes > io->disk->sb.data_bytes)

@@ -62,8 +62,9 @@ def test_writers_die_one_after_the_other(lab):
 
 @pytest.mark.uml
 def test_a_replica_dies(lab):
-    """P1, P3: the writer waits for a lost replica until it is dropped, and goes on with the others."""
-    with mirror(lab, "abc") as r:
+    """P1, P3, P9: the writer waits for a lost replica until it is dropped, and goes on with the others; also
+    while the replica, which may have lost what no flush covered (R4a), is resynced."""
+    with mirror(lab, "abc", disk={"cache": True}) as r:
         a, b, c = r.nodes
         job = r.writer_job(a)
         job.wait(30)
@@ -72,10 +73,12 @@ def test_a_replica_dies(lab):
         job.must_hang()
         r.drop(c)
         job.wait(30)
-        job.stop()
-        r.compare()
         r.power_on(c)
+        assert c.state()["suspect"]
         r.sync(c)
+        assert "suspect" not in c.state()
+        job.wait(30)
+        job.stop()
         r.check_data(a)
         r.compare()
 

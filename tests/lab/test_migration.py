@@ -10,7 +10,7 @@ import json
 import time
 
 import pytest
-from braidlab.braid import mirror
+from braidlab.braid import MESSAGES, mirror
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
        pytest.param(True, id="uml-debug", marks=pytest.mark.uml_debug)]
@@ -275,6 +275,35 @@ def test_the_token_returns_by_a_newer_epoch_only(lab):
         assert job.acknowledged() == before
         r.serve(a)
         job.wait(50)
+        job.stop()
+        b.close(fd)
+        r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_message_of_the_token_is_lost(lab):
+    """P4, P9: it is said again: the question by the target, a withdrawal in answer to the next question."""
+    with mirror(lab, "ab") as r:
+        a, b = r.nodes
+        job = r.writer_job(a)
+        job.wait(10)
+        move = Move(r, a, b)
+        b.fault("drop", what=MESSAGES["TOKEN"], count=2)
+        b.do("migrate-ask", grant=move.grant)
+        b.wait(lambda: b.faults_left("drop") == 0, "the question to be lost")
+        move.handed_over()
+        r.configure(writer=a, in_sync=[a, b])
+        r.serve(a)
+        job.wait(10)
+        move = Move(r, a, b)
+        a.fault("drop", what=MESSAGES["TOKEN"])
+        fd = b.open()
+        a.do("migrate-end", grant=move.grant)
+        a.wait(lambda: a.faults_left("drop") == 0, "the withdrawal to be lost")
+        held = begin(b, pwrite=fd, at=0, count=BLOCK, seed=7)
+        assert held() == {"error": "EIO"} and stage(a) == stage(b) == "none"
+        job.wait(20)
         job.stop()
         b.close(fd)
         r.check_data(a)
