@@ -478,6 +478,9 @@ class BraidResource:
         self.away.discard(node)
         if not self.has_adopted(node):
             self.tell_config([node])
+        if node is not self.writer:
+            self.writer.wait(lambda: self.writer.peer(node).get("epoch") == self.config.epoch,
+                             f"{node} to announce epoch {self.config.epoch}")
         self.writer.do("sync-start", node_id=node.id, **options)
 
     def finish_sync(self, node: Node) -> list[dict]:
