@@ -52,7 +52,7 @@ lint: packages ## formatting, static analysis, generated files, kernel style and
 bench: packages ## baseline figures in the UML lane: raw disk and DRBD 8.4, interleaved
 	$(PYTHON) scripts/bench $(ARGS)
 
-demo: packages userland ## three emulated hosts with the module loaded; ARGS=--keep leaves them up
+demo: packages userland ## a disk mirrored on three emulated hosts outlives one of them; ARGS=--keep leaves them up
 	$(PYTHON) scripts/demo $(ARGS)
 
 install: userland ## install braidadm, its man page and completion below DESTDIR/PREFIX
