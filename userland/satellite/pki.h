@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "sys/certificate.h"
-#include "sys/file.h"
+#include "sys/file_content.h"
 #include "sys/result.h"
 
 namespace braid::satellite {

@@ -91,16 +91,100 @@ ClientResult<std::uint16_t> BraidClient::family() {
     return *family_;
 }
 
-ClientResult<ModuleInfo> BraidClient::module_get(VersionRange api) {
-    const netlink::Operation& operation = netlink::op::module_get;
+ClientResult<NetlinkMessage> BraidClient::request(const netlink::Operation& operation) {
     const auto id = family();
     if (!id) {
         return tl::unexpected(id.error());
     }
-    NetlinkMessage request(*id, operation.id, netlink::family_version);
-    request.put(attr::module::api_min, api.min);
-    request.put(attr::module::api_max, api.max);
+    return NetlinkMessage(*id, operation.id, netlink::family_version);
+}
+
+ClientResult<void> BraidClient::run(const NetlinkMessage& request,
+                                    const netlink::Operation& operation) {
     const auto replies = netlink_.transact(request);
+    if (!replies) {
+        return tl::unexpected(with_names(replies.error(), operation));
+    }
+    return {};
+}
+
+ClientResult<void> BraidClient::peer_connect(const PeerSocket& socket) {
+    auto message = request(netlink::op::peer_connect);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::peer::name, std::string_view(socket.resource));
+    message->put(attr::peer::node_id, socket.node);
+    message->put(attr::peer::fd, static_cast<std::uint32_t>(socket.fd));
+    message->put(attr::peer::session, socket.session);
+    if (socket.checksums) {
+        message->put_flag(attr::peer::checksums);
+    }
+    if (socket.key_limit) {
+        message->put(attr::peer::key_limit, *socket.key_limit);
+    }
+    return run(*message, netlink::op::peer_connect);
+}
+
+ClientResult<void> BraidClient::peer_retire(const std::string& resource, std::uint32_t node,
+                                            std::uint32_t stream) {
+    auto message = request(netlink::op::peer_retire);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::peer::name, std::string_view(resource));
+    message->put(attr::peer::node_id, node);
+    message->put(attr::peer::stream_id, stream);
+    return run(*message, netlink::op::peer_retire);
+}
+
+ClientResult<void> BraidClient::peer_disconnect(const std::string& resource, std::uint32_t node) {
+    auto message = request(netlink::op::peer_disconnect);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::peer::name, std::string_view(resource));
+    message->put(attr::peer::node_id, node);
+    return run(*message, netlink::op::peer_disconnect);
+}
+
+ClientResult<std::vector<PeerLink>> BraidClient::peer_links(const std::string& resource) {
+    const netlink::Operation& operation = netlink::op::peer_get;
+    auto message = request(operation);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::peer::name, std::string_view(resource));
+    const auto replies = netlink_.dump(*message);
+    if (!replies) {
+        return tl::unexpected(with_names(replies.error(), operation));
+    }
+    std::vector<PeerLink> links;
+    for (const NetlinkMessage& each : *replies) {
+        if (each.has(attr::peer::volume)) {
+            continue;  // about a replica of the peer
+        }
+        Reader reply(each, *operation.attributes);
+        PeerLink link{reply.u32(attr::peer::node_id), reply.u32(attr::peer::link_state),
+                      each.u64(attr::peer::session).value_or(0),
+                      each.u32(attr::peer::streams).value_or(0)};
+        if (reply.error()) {
+            return tl::unexpected(*reply.error());
+        }
+        links.push_back(link);
+    }
+    return links;
+}
+
+ClientResult<ModuleInfo> BraidClient::module_get(VersionRange api) {
+    const netlink::Operation& operation = netlink::op::module_get;
+    auto message = request(operation);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::module::api_min, api.min);
+    message->put(attr::module::api_max, api.max);
+    const auto replies = netlink_.transact(*message);
     if (!replies) {
         return tl::unexpected(with_names(replies.error(), operation));
     }

@@ -35,6 +35,31 @@ struct ModuleInfo {
     std::uint32_t features = 0;
 };
 
+/// A socket that becomes a stream to a peer.
+struct PeerSocket {
+    std::string resource;
+    std::uint32_t node = 0;
+    int fd = -1;
+    /// Random, > 0, the same on both nodes and for all streams of one connection.
+    std::uint64_t session = 0;
+    bool checksums = false;
+    /// Bytes after which the event key-use comes; the module's own limit if empty.
+    std::optional<std::uint64_t> key_limit;
+};
+
+/// The connection to a peer of a resource.
+struct PeerLink {
+    std::uint32_t node = 0;
+    /// netlink::enums::link_state
+    std::uint32_t state = 0;
+    /// Of the last connection; 0 before the first.
+    std::uint64_t session = 0;
+    /// Streams that are up.
+    std::uint32_t streams = 0;
+
+    bool operator==(const PeerLink&) const = default;
+};
+
 /// Why an operation failed.
 struct ClientError {
     NetlinkError::Kind kind = NetlinkError::Kind::transport;
@@ -61,7 +86,24 @@ class BraidClient {
     /// with EPROTONOSUPPORT if the module speaks none of `api`.
     [[nodiscard]] ClientResult<ModuleInfo> module_get(VersionRange api = tool_api);
 
+    /// Hands a socket over. The caller's descriptor is not needed any more, and must be closed
+    /// without a shutdown.
+    [[nodiscard]] ClientResult<void> peer_connect(const PeerSocket& socket);
+
+    /// Ends a stream once another one is up. ENOENT: it is gone; EALREADY: it is being retired;
+    /// EBUSY: no other one is up yet.
+    [[nodiscard]] ClientResult<void> peer_retire(const std::string& resource, std::uint32_t node,
+                                                 std::uint32_t stream);
+
+    [[nodiscard]] ClientResult<void> peer_disconnect(const std::string& resource,
+                                                     std::uint32_t node);
+
+    /// The connections to all peers of a resource.
+    [[nodiscard]] ClientResult<std::vector<PeerLink>> peer_links(const std::string& resource);
+
   private:
+    ClientResult<NetlinkMessage> request(const netlink::Operation& operation);
+    ClientResult<void> run(const NetlinkMessage& request, const netlink::Operation& operation);
     ClientResult<std::uint16_t> family();
 
     Netlink& netlink_;

@@ -138,6 +138,18 @@ void NetlinkMessage::put(std::uint16_t type, std::uint32_t value) {
     }
 }
 
+void NetlinkMessage::put(std::uint16_t type, std::uint64_t value) {
+    if (nla_put_u64(get(), type, value) != 0) {
+        throw std::length_error("netlink message too long");
+    }
+}
+
+void NetlinkMessage::put_flag(std::uint16_t type) {
+    if (nla_put_flag(get(), type) != 0) {
+        throw std::length_error("netlink message too long");
+    }
+}
+
 void NetlinkMessage::put(std::uint16_t type, std::string_view value) {
     if (nla_put_string(get(), type, std::string(value).c_str()) != 0) {
         throw std::length_error("netlink message too long");
@@ -154,6 +166,14 @@ std::optional<std::uint16_t> NetlinkMessage::u16(std::uint16_t type) const {
 
 std::optional<std::uint32_t> NetlinkMessage::u32(std::uint16_t type) const {
     return number<std::uint32_t>(find(get(), type));
+}
+
+std::optional<std::uint64_t> NetlinkMessage::u64(std::uint16_t type) const {
+    return number<std::uint64_t>(find(get(), type));
+}
+
+bool NetlinkMessage::has(std::uint16_t type) const {
+    return find(get(), type) != nullptr;
 }
 
 std::optional<std::string> NetlinkMessage::string(std::uint16_t type) const {

@@ -61,7 +61,9 @@ class NetlinkMessage {
     /// Appends an attribute. Throws std::length_error if the message exceeds
     /// 16 KiB.
     void put(std::uint16_t type, std::uint32_t value);
+    void put(std::uint16_t type, std::uint64_t value);
     void put(std::uint16_t type, std::string_view value);
+    void put_flag(std::uint16_t type);
 
     [[nodiscard]] std::uint8_t command() const;
 
@@ -69,7 +71,10 @@ class NetlinkMessage {
     /// (string) is not terminated.
     [[nodiscard]] std::optional<std::uint16_t> u16(std::uint16_t type) const;
     [[nodiscard]] std::optional<std::uint32_t> u32(std::uint16_t type) const;
+    [[nodiscard]] std::optional<std::uint64_t> u64(std::uint16_t type) const;
     [[nodiscard]] std::optional<std::string> string(std::uint16_t type) const;
+    /// Whether the attribute is there.
+    [[nodiscard]] bool has(std::uint16_t type) const;
 
     /// Types from the outermost attribute to the one that starts `offset` bytes
     /// into the message, as an extended ack counts. Empty if none starts there.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "sys/file.h"
+#include "sys/file_content.h"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
