@@ -3,7 +3,12 @@
 
 _braidadm() {
 	local word=${COMP_WORDS[COMP_CWORD]} verb="" i words previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local file=()
 
+	for ((i = 1; i < COMP_CWORD - 1; i++)); do
+		[[ ${COMP_WORDS[i]} != -c && ${COMP_WORDS[i]} != --config-file ]] ||
+			file=(--config-file "${COMP_WORDS[i + 1]}")
+	done
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ ${COMP_WORDS[i]} != -* ]]; then
 			verb=${COMP_WORDS[i]}
@@ -15,8 +20,13 @@ _braidadm() {
 		fi
 	done
 	case $verb in
-	"") words="version create-md dump-md wipe-md cert --help --version" ;;
+	"") words="version dump create-md dump-md wipe-md cert sh-nop sh-resources --help --version" ;;
 	version) words="--json --help" ;;
+	dump)
+		words="--config-file --json --show-defaults --help"
+		[[ $word == -* ]] || words="all $(braidadm sh-resources "${file[@]}" 2>/dev/null)"
+		;;
+	sh-nop | sh-resources) words="--config-file --help" ;;
 	create-md)
 		words="--device --meta-device --node --volume --size --block-size --max-peers --force --help"
 		;;
@@ -32,7 +42,7 @@ _braidadm() {
 	esac
 	case $previous in
 	--directory) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
-	--output | install) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	--output | install | -c | --config-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	*) COMPREPLY=() ;;
 	esac
 	if ((${#COMPREPLY[@]} == 0)); then

@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <numeric>
 #include <ostream>
 #include <utility>
 #include <vector>
+
+#include "config/nearest.h"
 
 namespace braid::cli {
 
@@ -18,30 +19,19 @@ namespace {
 
 constexpr std::array verb_table{
     Verb{"version", "Show the versions of braidadm and of the kernel module", configure_version},
+    Verb{"dump", "Show the configuration, checked and with all that is inherited", configure_dump},
     Verb{"create-md", "Make the metadata of a new replica", configure_create_md},
     Verb{"dump-md", "Show the metadata of a replica", configure_dump_md},
     Verb{"wipe-md", "Remove the metadata of a replica; its data stays", configure_wipe_md},
     Verb{"cert", "Make, install and show the certificates of nodes", configure_cert},
+    Verb{"sh-nop", "Check the configuration, for scripts", configure_sh_nop},
+    Verb{"sh-resources", "List the names of all resources, for scripts", configure_sh_resources},
 };
-
-/// Insertions, deletions and substitutions that turn `from` into `to`.
-std::size_t edit_distance(std::string_view from, std::string_view to) {
-    std::vector<std::size_t> row(to.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < from.size(); i++) {
-        std::size_t diagonal = std::exchange(row[0], i + 1);
-        for (std::size_t j = 0; j < to.size(); j++) {
-            const std::size_t substitute = diagonal + (from[i] == to[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({row[j] + 1, diagonal + 1, substitute});
-        }
-    }
-    return row.back();
-}
 
 std::string_view nearest_verb(std::string_view word) {
     return std::ranges::min_element(
-               verb_table, {}, [&](const Verb& verb) { return edit_distance(word, verb.name); })
+               verb_table, {},
+               [&](const Verb& verb) { return config::edit_distance(word, verb.name); })
         ->name;
 }
 

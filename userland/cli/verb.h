@@ -27,6 +27,7 @@ enum class ExitCode {
     failure = 1,
     usage = 2,
     module_not_loaded = 3,
+    config_invalid = 10,
 };
 
 /// What a verb needs of the outside world.
@@ -63,7 +64,10 @@ struct Verb {
 
 Action configure_version(CLI::App& command);
 Action configure_create_md(CLI::App& command);
+Action configure_dump(CLI::App& command);
 Action configure_dump_md(CLI::App& command);
+Action configure_sh_nop(CLI::App& command);
+Action configure_sh_resources(CLI::App& command);
 Action configure_wipe_md(CLI::App& command);
 Action configure_cert(CLI::App& command);
 

@@ -68,7 +68,8 @@ class Temporary {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t most) {
-    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Not to wait for whoever writes into a FIFO.
+    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file) {
         return failure(path, "cannot be opened", errno);
     }

@@ -38,6 +38,11 @@ TEST_F(FileTest, WrittenWithItsModeWhateverTheUmask) {
     EXPECT_EQ(files(), 1) << "nothing else is left";
 }
 
+TEST_F(FileTest, AFifoIsNotWaitedFor) {
+    ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+    EXPECT_EQ(read_file(path()).value(), "");
+}
+
 TEST_F(FileTest, AnExistingFileIsRefusedAndUntouched) {
     root_.write("file", "old");
     const auto refused = write_file(path(), "new", 0600, Existing::refuse);
