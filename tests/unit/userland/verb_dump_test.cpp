@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "cli_fixture.h"
@@ -15,10 +17,10 @@ class VerbDump : public test::CliTest {
     VerbDump() {
         root_.write("braid.conf", "include \"braid.d/*.res\"; common { net { tls no; } }");
         for (const std::string name : {"r0", "r1"}) {
-            root_.write("braid.d/" + name + ".res",
-                        "resource " + name + " {\n  device minor " + name.substr(1) +
-                            "; disk /dev/" + name +
-                            ";\n  on a { node-id 0; address 10.0.0.1; }\n}\n");
+            root_.write(fmt::format("braid.d/{}.res", name),
+                        fmt::format("resource {0} {{\n  device minor {1}; disk /dev/{0};\n"
+                                    "  on a {{ node-id 0; address 10.0.0.1; }}\n}}\n",
+                                    name, name.substr(1)));
         }
     }
 
