@@ -30,10 +30,20 @@ def braid(kernel: Kernel) -> Path:
 @cache
 def braidadm() -> Path:
     """Builds braidadm as it is packaged; returns its file."""
+    return _userland("braidadm", "userland")
+
+
+@cache
+def link_agent() -> Path:
+    """Builds the program that makes a node's connections for tests; returns its file."""
+    return _userland("link_agent", "tests/lab/agent")
+
+
+def _userland(target: str, folder: str) -> Path:
     out = TOP / "build/release"
     _run(["cmake", "-S", TOP, "--preset", "release", "--log-level=WARNING"], out)
-    _run(["cmake", "--build", out, "--target", "braidadm"], out)
-    return out / "userland/braidadm"
+    _run(["cmake", "--build", out, "--target", target], out)
+    return out / folder / target
 
 
 @cache

@@ -12,7 +12,6 @@ namespace braid::satellite {
 namespace {
 
 using std::chrono::seconds;
-using test::FakeKernel;
 using test::Node;
 using testing::Contains;
 using testing::ElementsAre;

@@ -106,6 +106,7 @@ struct Node {
           ip("127.7.0." + std::to_string(number)),
           pem(std::move(node_pem)),
           client(kernel),
+          seed(static_cast<std::uint64_t>(number) << 32),
           network(loop, client, pem, [this] { return ++seed * 0x9e3779b97f4a7c15; },
                   {[this](const std::string& peer) { up.push_back(peer); },
                    [this](const std::string& peer, const std::string&) { down.push_back(peer); },
@@ -114,9 +115,7 @@ struct Node {
                    },
                    [this](const std::string& about, const std::string& text) {
                        log.push_back(about + ": " + text);
-                   }}) {
-        seed = static_cast<std::uint64_t>(number) << 32;
-    }
+                   }}) {}
 
     [[nodiscard]] sys::Address address(std::uint16_t port = 7791) const {
         return sys::Address::parse(ip, port).value();
@@ -127,7 +126,7 @@ struct Node {
     std::string pem;
     FakeKernel kernel;
     sys::BraidClient client;
-    std::uint64_t seed = 0;
+    std::uint64_t seed;
     std::vector<std::string> up;
     std::vector<std::string> down;
     std::vector<std::string> messages;
@@ -146,7 +145,7 @@ class NetworkTest : public testing::Test {
     }
 
     std::string issue(const std::string& node, std::chrono::sys_seconds at = now()) {
-        const std::string file = (root_.path() / (node + ".pem")).string();
+        std::string file = (root_.path() / (node + ".pem")).string();
         const auto bundle =
             sys::issue_certificate(sys::read_file(pki_.authority_file()).value(), node,
                                    {at - std::chrono::hours(1), at + std::chrono::hours(1)});

@@ -84,7 +84,7 @@ class TlsTest : public testing::Test {
         return got ? std::string(room.data(), *got) : got.error().message;
     }
 
-    std::string raw(int end) const {
+    [[nodiscard]] std::string raw(int end) const {
         std::array<char, 100> room{};
         const ssize_t got = recv(fds_[end].get(), room.data(), room.size(), MSG_DONTWAIT);
         return got < 0 ? "" : std::string(room.data(), static_cast<std::size_t>(got));
