@@ -41,14 +41,14 @@ Link::~Link() {
     }
 }
 
-std::optional<sys::PeerLink> Link::look() {
-    const auto links = env_.kernel.peer_links(settings_.resource);
-    if (!links) {
-        why_ = "the kernel: " + text_of(links.error());
+std::optional<sys::PeerState> Link::look() {
+    const auto peers = env_.kernel.peers(settings_.resource);
+    if (!peers) {
+        why_ = "the kernel: " + text_of(peers.error());
         return std::nullopt;
     }
-    const auto found = std::ranges::find(*links, settings_.node, &sys::PeerLink::node);
-    if (found == links->end()) {
+    const auto found = std::ranges::find(*peers, settings_.node, &sys::PeerState::node);
+    if (found == peers->end()) {
         why_ = "the kernel's resource has no such peer";
         return std::nullopt;
     }
@@ -61,18 +61,18 @@ void Link::refresh() {
         failed(why_);
         return;
     }
-    if (link->state == link_state::disconnected) {
+    if (link->link == link_state::disconnected) {
         lost();
         return;
     }
     if (link->session != session_) {
         // Made before this program began, perhaps not all of it.
         session_ = link->session;
-        made_ = std::clamp(link->streams, 1U, settings_.streams);
+        made_ = std::clamp(link->stream_count, 1U, settings_.streams);
         dial_.reset();
         dial();
     }
-    const bool up = link->state == link_state::connected;
+    const bool up = link->link == link_state::connected;
     if (up && !up_) {
         redial_.connected(sys::EventLoop::Clock::now());
         why_.clear();
@@ -170,7 +170,7 @@ std::string Link::objection(const StreamHello& hello) {
     }
     // One of a session that has ended meanwhile would end the one that there is.
     const auto link = look();
-    return link && link->session == hello.session && link->state != link_state::disconnected
+    return link && link->session == hello.session && link->link != link_state::disconnected
                ? ""
                : "it is of an earlier connection";
 }
@@ -261,7 +261,7 @@ void Link::key_used(std::uint32_t stream) {
     }
     const auto link = look();
     // Both ends may have replaced the same one before: then there is one too many.
-    const bool spare = link && link->streams > settings_.streams;
+    const bool spare = link && link->stream_count > settings_.streams;
     replacements_.push_back({stream, spare});
     if (spare) {
         retire();
@@ -274,8 +274,11 @@ void Link::retire() {
     if (replacements_.empty() || !replacements_.front().made) {
         return;
     }
-    const auto done =
-        env_.kernel.peer_retire(settings_.resource, settings_.node, replacements_.front().stream);
+    namespace attr = netlink::attr::peer;
+    const auto done = env_.kernel.run(netlink::op::peer_retire,
+                                      {{attr::name, std::string_view(settings_.resource)},
+                                       {attr::node_id, settings_.node},
+                                       {attr::stream_id, replacements_.front().stream}});
     if (!done && done.error().number == EBUSY) {
         retire_again_.start(retire_interval, [this] { retire(); });
         return;

@@ -84,7 +84,7 @@ class Link {
     void retire();
     [[nodiscard]] std::string objection(const StreamHello& hello);
     std::shared_ptr<Connection> take(const Connection* connection);
-    [[nodiscard]] std::optional<sys::PeerLink> look();
+    [[nodiscard]] std::optional<sys::PeerState> look();
 
     Environment env_;
     Control& control_;

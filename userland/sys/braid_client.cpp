@@ -4,7 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 namespace braid::sys {
@@ -13,54 +16,75 @@ namespace {
 
 namespace attr = netlink::attr;
 
-const netlink::Attribute* find(const netlink::AttributeSet& set, std::uint16_t id) {
-    const auto found = std::ranges::find(set.attributes, id, &netlink::Attribute::id);
-    return found == set.attributes.end() ? nullptr : &*found;
-}
-
-/// "outer.inner" for a path of attribute ids; a number where the tables end.
-std::string name_of(const netlink::AttributeSet* set, const std::vector<std::uint16_t>& path) {
-    std::string name;
-    for (const std::uint16_t id : path) {
-        const netlink::Attribute* row = set == nullptr ? nullptr : find(*set, id);
-        name += name.empty() ? "" : ".";
-        name += row == nullptr ? fmt::format("{}", id) : std::string(row->name);
-        set = row == nullptr ? nullptr : row->nested;
-    }
-    return name;
-}
-
 ClientError with_names(const NetlinkError& error, const netlink::Operation& operation) {
     return {error.kind, error.number, error.cause(),
-            name_of(operation.attributes, error.attribute)};
+            attribute_name(operation.attributes, error.attribute)};
 }
 
-/// Takes values out of a reply and remembers the first that is not there.
-class Reader {
-  public:
-    Reader(const NetlinkMessage& reply, const netlink::AttributeSet& set)
-        : reply_(reply), set_(set) {}
+netlink::AttributeType type_of(const Argument& argument) {
+    using enum netlink::AttributeType;
+    constexpr std::array types{flag, u32, u64, string};
+    return types.at(argument.value.index());
+}
 
-    std::uint32_t u32(std::uint16_t id) { return checked(reply_.u32(id), id); }
-    std::string string(std::uint16_t id) { return checked(reply_.string(id), id); }
-
-    [[nodiscard]] const std::optional<ClientError>& error() const { return error_; }
-
-  private:
-    template <class T>
-    T checked(std::optional<T> value, std::uint16_t id) {
-        if (!value && !error_) {
-            error_ =
-                ClientError{NetlinkError::Kind::malformed, EBADMSG,
-                            "missing or malformed in the module's answer", name_of(&set_, {id})};
-        }
-        return std::move(value).value_or(T());
+/// Throws std::logic_error: a mistake of the program.
+void check(const netlink::Operation& operation, const Argument& argument) {
+    const netlink::Attribute* row = find_attribute(*operation.attributes, argument.id);
+    if (row == nullptr || row->type != type_of(argument) || operation.call == nullptr ||
+        std::ranges::find(operation.call->request, argument.id) == operation.call->request.end()) {
+        throw std::logic_error(fmt::format("{} takes no such attribute {}", operation.name,
+                                           row == nullptr ? "" : row->name));
     }
+}
 
-    const NetlinkMessage& reply_;
-    const netlink::AttributeSet& set_;
-    std::optional<ClientError> error_;
-};
+void put(NetlinkMessage& message, const Argument& argument) {
+    std::visit(
+        [&](const auto& value) {
+            if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
+                message.put_flag(argument.id);
+            } else {
+                message.put(argument.id, value);
+            }
+        },
+        argument.value);
+}
+
+void put(NetlinkMessage& message, const KernelConfig& config) {
+    message.put(attr::config::lineage, std::span<const std::byte>(config.lineage));
+    message.put(attr::config::epoch, config.epoch);
+    message.put(attr::config::id, config.id);
+    message.put(attr::config::writer, config.writer);
+    for (const KernelConfig::Member& member : config.members) {
+        message.put_nest(attr::config::node, [&] {
+            message.put(attr::node::node_id, member.node);
+            if (member.diskful) {
+                message.put_flag(attr::node::diskful);
+            }
+            if (member.in_sync) {
+                message.put_flag(attr::node::in_sync);
+                message.put(attr::node::instance, member.instance);
+            }
+        });
+    }
+}
+
+/// All of them, or the first error.
+template <class T>
+ClientResult<std::vector<T>> decode_all(const ClientResult<std::vector<NetlinkMessage>>& replies,
+                                        ClientResult<T> (*decode)(const NetlinkMessage&)) {
+    if (!replies) {
+        return tl::unexpected(replies.error());
+    }
+    std::vector<T> all;
+    for (const NetlinkMessage& reply : *replies) {
+        auto one = decode(reply);
+        if (!one) {
+            return tl::unexpected(one.error());
+        }
+        all.push_back(std::move(*one));
+    }
+    return all;
+}
 
 }  // namespace
 
@@ -99,8 +123,8 @@ ClientResult<NetlinkMessage> BraidClient::request(const netlink::Operation& oper
     return NetlinkMessage(*id, operation.id, netlink::family_version);
 }
 
-ClientResult<void> BraidClient::run(const NetlinkMessage& request,
-                                    const netlink::Operation& operation) {
+ClientResult<void> BraidClient::transact(const NetlinkMessage& request,
+                                         const netlink::Operation& operation) {
     const auto replies = netlink_.transact(request);
     if (!replies) {
         return tl::unexpected(with_names(replies.error(), operation));
@@ -108,72 +132,111 @@ ClientResult<void> BraidClient::run(const NetlinkMessage& request,
     return {};
 }
 
-ClientResult<void> BraidClient::peer_connect(const PeerSocket& socket) {
-    auto message = request(netlink::op::peer_connect);
-    if (!message) {
-        return tl::unexpected(message.error());
-    }
-    message->put(attr::peer::name, std::string_view(socket.resource));
-    message->put(attr::peer::node_id, socket.node);
-    message->put(attr::peer::fd, static_cast<std::uint32_t>(socket.fd));
-    message->put(attr::peer::session, socket.session);
-    if (socket.checksums) {
-        message->put_flag(attr::peer::checksums);
-    }
-    if (socket.key_limit) {
-        message->put(attr::peer::key_limit, *socket.key_limit);
-    }
-    return run(*message, netlink::op::peer_connect);
-}
-
-ClientResult<void> BraidClient::peer_retire(const std::string& resource, std::uint32_t node,
-                                            std::uint32_t stream) {
-    auto message = request(netlink::op::peer_retire);
-    if (!message) {
-        return tl::unexpected(message.error());
-    }
-    message->put(attr::peer::name, std::string_view(resource));
-    message->put(attr::peer::node_id, node);
-    message->put(attr::peer::stream_id, stream);
-    return run(*message, netlink::op::peer_retire);
-}
-
-ClientResult<void> BraidClient::peer_disconnect(const std::string& resource, std::uint32_t node) {
-    auto message = request(netlink::op::peer_disconnect);
-    if (!message) {
-        return tl::unexpected(message.error());
-    }
-    message->put(attr::peer::name, std::string_view(resource));
-    message->put(attr::peer::node_id, node);
-    return run(*message, netlink::op::peer_disconnect);
-}
-
-ClientResult<std::vector<PeerLink>> BraidClient::peer_links(const std::string& resource) {
-    const netlink::Operation& operation = netlink::op::peer_get;
+ClientResult<void> BraidClient::run(const netlink::Operation& operation,
+                                    const std::vector<Argument>& arguments) {
     auto message = request(operation);
     if (!message) {
         return tl::unexpected(message.error());
     }
-    message->put(attr::peer::name, std::string_view(resource));
-    const auto replies = netlink_.dump(*message);
+    for (const Argument& argument : arguments) {
+        check(operation, argument);
+        put(*message, argument);
+    }
+    return transact(*message, operation);
+}
+
+ClientResult<void> BraidClient::configure(const std::string& resource, const KernelConfig& config,
+                                          bool new_lineage) {
+    const netlink::Operation& operation = netlink::op::resource_configure;
+    auto message = request(operation);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::resource::name, std::string_view(resource));
+    message->put_nest(attr::resource::config, [&] { put(*message, config); });
+    if (new_lineage) {
+        message->put_flag(attr::resource::new_lineage);
+    }
+    return transact(*message, operation);
+}
+
+ClientResult<void> BraidClient::vote_set(const std::string& resource, std::uint32_t volume,
+                                         std::span<const std::byte> vote) {
+    const netlink::Operation& operation = netlink::op::vote_set;
+    auto message = request(operation);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::volume::name, std::string_view(resource));
+    message->put(attr::volume::volume, volume);
+    message->put(attr::volume::vote, vote);
+    return transact(*message, operation);
+}
+
+ClientResult<std::vector<std::byte>> BraidClient::vote_get(const std::string& resource,
+                                                           std::uint32_t volume) {
+    const netlink::Operation& operation = netlink::op::vote_get;
+    auto message = request(operation);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    message->put(attr::volume::name, std::string_view(resource));
+    message->put(attr::volume::volume, volume);
+    const auto replies = netlink_.transact(*message);
     if (!replies) {
         return tl::unexpected(with_names(replies.error(), operation));
     }
-    std::vector<PeerLink> links;
-    for (const NetlinkMessage& each : *replies) {
-        if (each.has(attr::peer::volume)) {
-            continue;  // about a replica of the peer
-        }
-        Reader reply(each, *operation.attributes);
-        PeerLink link{reply.u32(attr::peer::node_id), reply.u32(attr::peer::link_state),
-                      each.u64(attr::peer::session).value_or(0),
-                      each.u32(attr::peer::streams).value_or(0)};
-        if (reply.error()) {
-            return tl::unexpected(*reply.error());
-        }
-        links.push_back(link);
+    const auto vote =
+        replies->empty() ? std::nullopt : replies->front().attributes().bytes(attr::volume::vote);
+    return vote ? std::vector<std::byte>(vote->begin(), vote->end()) : std::vector<std::byte>();
+}
+
+ClientResult<std::vector<NetlinkMessage>> BraidClient::dump(const netlink::Operation& operation,
+                                                            std::uint16_t name,
+                                                            const std::string& resource) {
+    auto message = request(operation);
+    if (!message) {
+        return tl::unexpected(message.error());
     }
-    return links;
+    if (!resource.empty()) {
+        message->put(name, std::string_view(resource));
+    }
+    auto replies = netlink_.dump(*message);
+    if (!replies) {
+        return tl::unexpected(with_names(replies.error(), operation));
+    }
+    return std::move(*replies);
+}
+
+ClientResult<std::vector<ResourceState>> BraidClient::resources(const std::string& resource) {
+    return decode_all(dump(netlink::op::resource_get, attr::resource::name, resource),
+                      decode_resource);
+}
+
+ClientResult<std::vector<VolumeState>> BraidClient::volumes(const std::string& resource) {
+    return decode_all(dump(netlink::op::volume_get, attr::volume::name, resource), decode_volume);
+}
+
+ClientResult<std::vector<PeerState>> BraidClient::peers(const std::string& resource) {
+    const auto replies = dump(netlink::op::peer_get, attr::peer::name, resource);
+    if (!replies) {
+        return tl::unexpected(replies.error());
+    }
+    return decode_peers(*replies);
+}
+
+ClientResult<void> BraidClient::peer_connect(const PeerSocket& socket) {
+    std::vector<Argument> arguments{{attr::peer::name, std::string_view(socket.resource)},
+                                    {attr::peer::node_id, socket.node},
+                                    {attr::peer::fd, static_cast<std::uint32_t>(socket.fd)},
+                                    {attr::peer::session, socket.session}};
+    if (socket.checksums) {
+        arguments.push_back({attr::peer::checksums});
+    }
+    if (socket.key_limit) {
+        arguments.push_back({attr::peer::key_limit, *socket.key_limit});
+    }
+    return run(netlink::op::peer_connect, arguments);
 }
 
 ClientResult<ModuleInfo> BraidClient::module_get(VersionRange api) {
@@ -195,7 +258,7 @@ ClientResult<ModuleInfo> BraidClient::module_get(VersionRange api) {
             fmt::format("{} messages in the module's answer instead of one", replies->size()),
             {}});
     }
-    Reader reply(replies->front(), *operation.attributes);
+    AttributeReader reply(replies->front().attributes(), *operation.attributes);
     ModuleInfo info;
     info.version = reply.string(attr::module::version);
     info.api = {reply.u32(attr::module::api_min), reply.u32(attr::module::api_max)};

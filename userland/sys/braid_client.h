@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
-#include "sys/netlink.h"
-#include "sys/netlink_gen.h"
+#include "sys/client_error.h"
+#include "sys/kernel_state.h"
 
 namespace braid::sys {
 
@@ -47,32 +50,11 @@ struct PeerSocket {
     std::optional<std::uint64_t> key_limit;
 };
 
-/// The connection to a peer of a resource.
-struct PeerLink {
-    std::uint32_t node = 0;
-    /// netlink::enums::link_state
-    std::uint32_t state = 0;
-    /// Of the last connection; 0 before the first.
-    std::uint64_t session = 0;
-    /// Streams that are up.
-    std::uint32_t streams = 0;
-
-    bool operator==(const PeerLink&) const = default;
+/// An attribute of a request. A value that is empty stands for a flag.
+struct Argument {
+    std::uint16_t id = 0;
+    std::variant<std::monostate, std::uint32_t, std::uint64_t, std::string_view> value{};
 };
-
-/// Why an operation failed.
-struct ClientError {
-    NetlinkError::Kind kind = NetlinkError::Kind::transport;
-    /// errno value, > 0. EPERM: the operation needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
-    int number = 0;
-    /// The kernel's own words where it gave some.
-    std::string cause;
-    /// Name of the attribute that is to blame, nests separated by dots; or empty.
-    std::string attribute;
-};
-
-template <class T>
-using ClientResult = Result<T, ClientError>;
 
 /// Names of the set bits. A bit without a name is shown as "0x<value>".
 [[nodiscard]] std::vector<std::string> flag_names(const netlink::Enum& flags, std::uint32_t value);
@@ -86,24 +68,40 @@ class BraidClient {
     /// with EPROTONOSUPPORT if the module speaks none of `api`.
     [[nodiscard]] ClientResult<ModuleInfo> module_get(VersionRange api = tool_api);
 
+    /// An operation without nests and replies, with the attributes that
+    /// kernel/spec/braid.yaml gives it. Throws std::logic_error if it takes no such attribute, or
+    /// of another type.
+    [[nodiscard]] ClientResult<void> run(const netlink::Operation& operation,
+                                         const std::vector<Argument>& arguments);
+
+    /// Adopts a configuration; `new_lineage`: one that may begin a lineage.
+    [[nodiscard]] ClientResult<void> configure(const std::string& resource,
+                                               const KernelConfig& config, bool new_lineage);
+
+    /// Stores the register's ballot and value, at most netlink::vote_bytes_max bytes; the event
+    /// vote tells when they are durable.
+    [[nodiscard]] ClientResult<void> vote_set(const std::string& resource, std::uint32_t volume,
+                                              std::span<const std::byte> vote);
+    /// What is durable; empty before the first.
+    [[nodiscard]] ClientResult<std::vector<std::byte>> vote_get(const std::string& resource,
+                                                                std::uint32_t volume);
+
     /// Hands a socket over. The caller's descriptor is not needed any more, and must be closed
     /// without a shutdown.
     [[nodiscard]] ClientResult<void> peer_connect(const PeerSocket& socket);
 
-    /// Ends a stream once another one is up. ENOENT: it is gone; EALREADY: it is being retired;
-    /// EBUSY: no other one is up yet.
-    [[nodiscard]] ClientResult<void> peer_retire(const std::string& resource, std::uint32_t node,
-                                                 std::uint32_t stream);
-
-    [[nodiscard]] ClientResult<void> peer_disconnect(const std::string& resource,
-                                                     std::uint32_t node);
-
-    /// The connections to all peers of a resource.
-    [[nodiscard]] ClientResult<std::vector<PeerLink>> peer_links(const std::string& resource);
+    /// Of one resource, or where it is empty of all in the network namespace. A resource that is
+    /// not there has none.
+    [[nodiscard]] ClientResult<std::vector<ResourceState>> resources(
+        const std::string& resource = {});
+    [[nodiscard]] ClientResult<std::vector<VolumeState>> volumes(const std::string& resource = {});
+    [[nodiscard]] ClientResult<std::vector<PeerState>> peers(const std::string& resource = {});
 
   private:
     ClientResult<NetlinkMessage> request(const netlink::Operation& operation);
-    ClientResult<void> run(const NetlinkMessage& request, const netlink::Operation& operation);
+    ClientResult<void> transact(const NetlinkMessage& request, const netlink::Operation& operation);
+    ClientResult<std::vector<NetlinkMessage>> dump(const netlink::Operation& operation,
+                                                   std::uint16_t name, const std::string& resource);
     ClientResult<std::uint16_t> family();
 
     Netlink& netlink_;

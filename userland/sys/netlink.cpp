@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
+#include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -25,6 +26,9 @@ namespace {
 
 /// Far above any request, far below the kernel's send buffer.
 constexpr std::size_t max_message_bytes = 16384;
+
+/// Room for thousands of events.
+constexpr int event_buffer_bytes = 1 << 20;
 
 /// A dump that is interrupted this often is given up.
 constexpr int dump_attempts = 5;
@@ -60,10 +64,6 @@ std::optional<std::string> text(const nlattr* attribute) {
         return std::nullopt;
     }
     return std::string(value.substr(0, end));
-}
-
-nlattr* find(nl_msg* message, std::uint16_t type) {
-    return nlmsg_find_attr(nlmsg_hdr(message), GENL_HDRLEN, type);
 }
 
 /// The path to the attribute at `wanted`, below the attributes in [first, first + length).
@@ -106,6 +106,39 @@ NetlinkError refusal(int number_of_error, const nlattr* first, int length,
     return error;
 }
 
+void check_fits(int libnl_error) {
+    if (libnl_error != 0) {
+        throw std::length_error("netlink message too long");
+    }
+}
+
+/// One datagram of the kernel; empty if there is none and the socket does not wait.
+NetlinkResult<std::vector<std::byte>> receive_from(nl_sock* socket) {
+    for (;;) {
+        sockaddr_nl sender{};
+        unsigned char* received = nullptr;
+        const int length = nl_recv(socket, &sender, &received, nullptr);
+        const std::unique_ptr<unsigned char, decltype(&std::free)> owner(received, &std::free);
+        if (length == -NLE_AGAIN) {
+            return std::vector<std::byte>();
+        }
+        if (length == -NLE_NOMEM) {  // libnl's word for ENOBUFS
+            return failure(Kind::lost, ENOBUFS, "the kernel sent more than was received in time");
+        }
+        if (length < 0) {
+            return transport_failure("cannot receive from the kernel", length);
+        }
+        if (length == 0) {
+            return failure(Kind::transport, EIO, "the kernel closed the netlink socket");
+        }
+        // Any process may send to this socket; only the kernel has port 0.
+        if (sender.nl_pid == 0) {
+            const auto* first = reinterpret_cast<const std::byte*>(received);
+            return std::vector<std::byte>(first, first + length);
+        }
+    }
+}
+
 }  // namespace
 
 std::string NetlinkError::cause() const {
@@ -133,51 +166,87 @@ NetlinkMessage::NetlinkMessage(const nlmsghdr& received)
 }
 
 void NetlinkMessage::put(std::uint16_t type, std::uint32_t value) {
-    if (nla_put_u32(get(), type, value) != 0) {
-        throw std::length_error("netlink message too long");
-    }
+    check_fits(nla_put_u32(get(), type, value));
 }
 
 void NetlinkMessage::put(std::uint16_t type, std::uint64_t value) {
-    if (nla_put_u64(get(), type, value) != 0) {
-        throw std::length_error("netlink message too long");
-    }
+    check_fits(nla_put_u64(get(), type, value));
 }
 
 void NetlinkMessage::put_flag(std::uint16_t type) {
-    if (nla_put_flag(get(), type) != 0) {
-        throw std::length_error("netlink message too long");
-    }
+    check_fits(nla_put_flag(get(), type));
 }
 
 void NetlinkMessage::put(std::uint16_t type, std::string_view value) {
-    if (nla_put_string(get(), type, std::string(value).c_str()) != 0) {
-        throw std::length_error("netlink message too long");
-    }
+    check_fits(nla_put_string(get(), type, std::string(value).c_str()));
+}
+
+void NetlinkMessage::put(std::uint16_t type, std::span<const std::byte> value) {
+    check_fits(nla_put(get(), type, static_cast<int>(value.size()), value.data()));
+}
+
+void NetlinkMessage::put_nest(std::uint16_t type, const std::function<void()>& fill) {
+    nlattr* nest = nla_nest_start(get(), type | NLA_F_NESTED);
+    check_fits(nest == nullptr ? -NLE_NOMEM : 0);
+    fill();
+    nla_nest_end(get(), nest);
 }
 
 std::uint8_t NetlinkMessage::command() const {
     return static_cast<const genlmsghdr*>(nlmsg_data(nlmsg_hdr(get())))->cmd;
 }
 
-std::optional<std::uint16_t> NetlinkMessage::u16(std::uint16_t type) const {
-    return number<std::uint16_t>(find(get(), type));
+NetlinkAttributes NetlinkMessage::attributes() const {
+    const nlmsghdr* header = nlmsg_hdr(get());
+    return {nlmsg_attrdata(header, GENL_HDRLEN), nlmsg_attrlen(header, GENL_HDRLEN)};
 }
 
-std::optional<std::uint32_t> NetlinkMessage::u32(std::uint16_t type) const {
-    return number<std::uint32_t>(find(get(), type));
+const nlattr* NetlinkAttributes::find(std::uint16_t type) const {
+    return nla_find(first_, length_, type);
 }
 
-std::optional<std::uint64_t> NetlinkMessage::u64(std::uint16_t type) const {
-    return number<std::uint64_t>(find(get(), type));
+std::optional<std::uint16_t> NetlinkAttributes::u16(std::uint16_t type) const {
+    return number<std::uint16_t>(find(type));
 }
 
-bool NetlinkMessage::has(std::uint16_t type) const {
-    return find(get(), type) != nullptr;
+std::optional<std::uint32_t> NetlinkAttributes::u32(std::uint16_t type) const {
+    return number<std::uint32_t>(find(type));
 }
 
-std::optional<std::string> NetlinkMessage::string(std::uint16_t type) const {
-    return text(find(get(), type));
+std::optional<std::int32_t> NetlinkAttributes::s32(std::uint16_t type) const {
+    return number<std::int32_t>(find(type));
+}
+
+std::optional<std::uint64_t> NetlinkAttributes::u64(std::uint16_t type) const {
+    return number<std::uint64_t>(find(type));
+}
+
+std::optional<std::string> NetlinkAttributes::string(std::uint16_t type) const {
+    return text(find(type));
+}
+
+std::optional<std::span<const std::byte>> NetlinkAttributes::bytes(std::uint16_t type) const {
+    const nlattr* attribute = find(type);
+    if (attribute == nullptr) {
+        return std::nullopt;
+    }
+    return std::span(static_cast<const std::byte*>(nla_data(attribute)),
+                     static_cast<std::size_t>(nla_len(attribute)));
+}
+
+bool NetlinkAttributes::has(std::uint16_t type) const {
+    return find(type) != nullptr;
+}
+
+std::vector<NetlinkAttributes> NetlinkAttributes::nests(std::uint16_t type) const {
+    std::vector<NetlinkAttributes> found;
+    int remaining = length_;
+    for (const nlattr* at = first_; nla_ok(at, remaining) != 0; at = nla_next(at, &remaining)) {
+        if (nla_type(at) == type) {
+            found.emplace_back(static_cast<const nlattr*>(nla_data(at)), nla_len(at));
+        }
+    }
+    return found;
 }
 
 std::vector<std::uint16_t> NetlinkMessage::attribute_at(std::uint32_t offset) const {
@@ -322,7 +391,7 @@ NetlinkResult<std::vector<NetlinkMessage>> NetlinkSocket::exchange(const Netlink
     }
     NetlinkReplies replies(request);
     for (;;) {
-        const auto datagram = receive();
+        const auto datagram = receive_from(socket_.get());
         if (!datagram) {
             return tl::unexpected(datagram.error());
         }
@@ -340,22 +409,60 @@ NetlinkResult<std::vector<NetlinkMessage>> NetlinkSocket::exchange(const Netlink
     return replies.take();
 }
 
-NetlinkResult<std::vector<std::byte>> NetlinkSocket::receive() {
+void NetlinkSubscription::Free::operator()(nl_sock* socket) const {
+    nl_socket_free(socket);
+}
+
+NetlinkResult<std::unique_ptr<NetlinkEvents>> NetlinkSubscription::open(const std::string& family,
+                                                                        const std::string& group) {
+    std::unique_ptr<NetlinkSubscription> opened(new NetlinkSubscription(nl_socket_alloc()));
+    nl_sock* socket = opened->socket_.get();
+    if (socket == nullptr) {
+        throw std::bad_alloc();
+    }
+    if (const int error = genl_connect(socket); error != 0) {
+        return transport_failure("cannot open a generic netlink socket", error);
+    }
+    const int number = genl_ctrl_resolve_grp(socket, family.c_str(), group.c_str());
+    if (number == -NLE_OBJ_NOTFOUND) {
+        return failure(Kind::no_family, ENOENT, "there is no group " + group + " of " + family);
+    }
+    if (number < 0) {
+        return transport_failure("cannot find the group " + group, number);
+    }
+    nl_socket_disable_seq_check(socket);
+    // Needs CAP_NET_ADMIN, as the family does; less room means that more is lost, and told.
+    setsockopt(nl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &event_buffer_bytes,
+               sizeof(event_buffer_bytes));
+    if (const int error = nl_socket_add_membership(socket, number); error != 0) {
+        return transport_failure("cannot join the group " + group, error);
+    }
+    if (const int error = nl_socket_set_nonblocking(socket); error != 0) {
+        return transport_failure("cannot use the group " + group, error);
+    }
+    return opened;
+}
+
+int NetlinkSubscription::fd() const {
+    return nl_socket_get_fd(socket_.get());
+}
+
+NetlinkResult<std::vector<NetlinkMessage>> NetlinkSubscription::receive() {
+    std::vector<NetlinkMessage> events;
     for (;;) {
-        sockaddr_nl sender{};
-        unsigned char* received = nullptr;
-        const int length = nl_recv(socket_.get(), &sender, &received, nullptr);
-        const std::unique_ptr<unsigned char, decltype(&std::free)> owner(received, &std::free);
-        if (length < 0) {
-            return transport_failure("cannot receive from the kernel", length);
+        auto datagram = receive_from(socket_.get());
+        if (!datagram) {
+            return tl::unexpected(std::move(datagram.error()));
         }
-        if (length == 0) {
-            return failure(Kind::transport, EIO, "the kernel closed the netlink socket");
+        if (datagram->empty()) {
+            return events;
         }
-        // Any process may send to this socket; only the kernel has port 0.
-        if (sender.nl_pid == 0) {
-            const auto* first = reinterpret_cast<const std::byte*>(received);
-            return std::vector<std::byte>(first, first + length);
+        auto* header = reinterpret_cast<nlmsghdr*>(datagram->data());
+        int remaining = static_cast<int>(datagram->size());
+        for (; nlmsg_ok(header, remaining) != 0; header = nlmsg_next(header, &remaining)) {
+            if (header->nlmsg_len >= NLMSG_HDRLEN + GENL_HDRLEN) {
+                events.emplace_back(*header);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,7 @@
 
 struct nl_msg;
 struct nl_sock;
+struct nlattr;
 struct nlmsghdr;
 
 namespace braid::sys {
@@ -30,6 +32,7 @@ struct NetlinkError {
         no_family,  ///< the family does not exist in this network namespace
         refused,    ///< the kernel answered with an error
         malformed,  ///< the answer is not what the protocol says
+        lost,       ///< messages of a group did not fit: what they told has to be asked for
     };
 
     Kind kind = Kind::transport;
@@ -49,6 +52,31 @@ struct NetlinkError {
 template <class T>
 using NetlinkResult = Result<T, NetlinkError>;
 
+/// The attributes of a message or of a nest in it, which must outlive this.
+class NetlinkAttributes {
+  public:
+    NetlinkAttributes(const nlattr* first, int length) : first_(first), length_(length) {}
+
+    /// The value of an attribute; nothing if it is absent, has another size, or
+    /// (string) is not terminated.
+    [[nodiscard]] std::optional<std::uint16_t> u16(std::uint16_t type) const;
+    [[nodiscard]] std::optional<std::uint32_t> u32(std::uint16_t type) const;
+    [[nodiscard]] std::optional<std::int32_t> s32(std::uint16_t type) const;
+    [[nodiscard]] std::optional<std::uint64_t> u64(std::uint16_t type) const;
+    [[nodiscard]] std::optional<std::string> string(std::uint16_t type) const;
+    [[nodiscard]] std::optional<std::span<const std::byte>> bytes(std::uint16_t type) const;
+    /// Whether the attribute is there.
+    [[nodiscard]] bool has(std::uint16_t type) const;
+    /// What is in each attribute of a type, in their order.
+    [[nodiscard]] std::vector<NetlinkAttributes> nests(std::uint16_t type) const;
+
+  private:
+    [[nodiscard]] const nlattr* find(std::uint16_t type) const;
+
+    const nlattr* first_;
+    int length_;
+};
+
 /// One generic netlink message: a request being built, or a reply.
 class NetlinkMessage {
   public:
@@ -63,18 +91,27 @@ class NetlinkMessage {
     void put(std::uint16_t type, std::uint32_t value);
     void put(std::uint16_t type, std::uint64_t value);
     void put(std::uint16_t type, std::string_view value);
+    void put(std::uint16_t type, std::span<const std::byte> value);
     void put_flag(std::uint16_t type);
+    /// Appends a nest with what `fill` appends.
+    void put_nest(std::uint16_t type, const std::function<void()>& fill);
 
     [[nodiscard]] std::uint8_t command() const;
 
-    /// The value of an attribute; nothing if it is absent, has another size, or
-    /// (string) is not terminated.
-    [[nodiscard]] std::optional<std::uint16_t> u16(std::uint16_t type) const;
-    [[nodiscard]] std::optional<std::uint32_t> u32(std::uint16_t type) const;
-    [[nodiscard]] std::optional<std::uint64_t> u64(std::uint16_t type) const;
-    [[nodiscard]] std::optional<std::string> string(std::uint16_t type) const;
-    /// Whether the attribute is there.
-    [[nodiscard]] bool has(std::uint16_t type) const;
+    [[nodiscard]] NetlinkAttributes attributes() const;
+    [[nodiscard]] std::optional<std::uint16_t> u16(std::uint16_t type) const {
+        return attributes().u16(type);
+    }
+    [[nodiscard]] std::optional<std::uint32_t> u32(std::uint16_t type) const {
+        return attributes().u32(type);
+    }
+    [[nodiscard]] std::optional<std::uint64_t> u64(std::uint16_t type) const {
+        return attributes().u64(type);
+    }
+    [[nodiscard]] std::optional<std::string> string(std::uint16_t type) const {
+        return attributes().string(type);
+    }
+    [[nodiscard]] bool has(std::uint16_t type) const { return attributes().has(type); }
 
     /// Types from the outermost attribute to the one that starts `offset` bytes
     /// into the message, as an extended ack counts. Empty if none starts there.
@@ -109,6 +146,38 @@ class Netlink {
     virtual NetlinkResult<std::vector<NetlinkMessage>> dump(const NetlinkMessage& request) = 0;
 };
 
+/// Messages that the kernel sends to a group.
+class NetlinkEvents {
+  public:
+    virtual ~NetlinkEvents() = default;
+
+    /// Readable when there is something to receive.
+    [[nodiscard]] virtual int fd() const = 0;
+
+    /// What has come, without waiting. Kind::lost: some of it did not fit; the next call goes on.
+    virtual NetlinkResult<std::vector<NetlinkMessage>> receive() = 0;
+};
+
+/// The real thing, in the network namespace in which it was opened.
+class NetlinkSubscription final : public NetlinkEvents {
+  public:
+    /// Kind::no_family if there is no such family, or it has no such group.
+    static NetlinkResult<std::unique_ptr<NetlinkEvents>> open(const std::string& family,
+                                                              const std::string& group);
+
+    [[nodiscard]] int fd() const override;
+    NetlinkResult<std::vector<NetlinkMessage>> receive() override;
+
+  private:
+    struct Free {
+        void operator()(nl_sock* socket) const;
+    };
+
+    explicit NetlinkSubscription(nl_sock* socket) : socket_(socket) {}
+
+    std::unique_ptr<nl_sock, Free> socket_;
+};
+
 /// The real thing. Belongs to the network namespace in which it was opened.
 class NetlinkSocket final : public Netlink {
   public:
@@ -126,7 +195,6 @@ class NetlinkSocket final : public Netlink {
     explicit NetlinkSocket(nl_sock* socket) : socket_(socket) {}
 
     NetlinkResult<std::vector<NetlinkMessage>> exchange(const NetlinkMessage& request, int flags);
-    NetlinkResult<std::vector<std::byte>> receive();
 
     std::unique_ptr<nl_sock, Free> socket_;
 };

@@ -71,6 +71,7 @@ class FakeKernel final : public sys::Netlink {
         reply.put(peer::node_id, std::uint32_t{1});
         reply.put(peer::link_state, static_cast<std::uint32_t>(state));
         reply.put(peer::session, session);
+        reply.put(peer::lease_ms, std::uint32_t{0});
         reply.put(peer::streams, static_cast<std::uint32_t>(streams.size()));
         return replies;
     }
