@@ -40,7 +40,7 @@ test-uml: packages ## tests in User-Mode Linux, plain and with all checkers
 test-vm: packages ## tests on QEMU hosts with Debian's 6.1 and 6.12 kernels
 	scripts/run-tests vm
 
-coverage: packages ## lines of the module that the plain UML lane runs; ARGS="-k name" for a part
+coverage: packages ## lines of core/ that host tests run, and of the module that the plain UML lane runs
 	$(PYTHON) scripts/coverage $(ARGS)
 
 fuzz: packages ## fuzz core/ on this machine and netlink in the lab; SECONDS_EACH=60
