@@ -43,7 +43,7 @@ test-vm: packages ## tests on QEMU hosts with Debian's 6.1 and 6.12 kernels
 coverage: packages ## lines of core/ that host tests run, and of the module that the plain UML lane runs
 	$(PYTHON) scripts/coverage $(ARGS)
 
-fuzz: packages ## fuzz core/ on this machine and netlink in the lab; SECONDS_EACH=60
+fuzz: packages ## fuzz core/ and config/ on this machine and netlink in the lab; SECONDS_EACH=60
 	scripts/run-tests fuzz
 
 lint: packages ## formatting, static analysis, generated files, kernel style and sparse

@@ -199,6 +199,7 @@ void Resolver::check_node_ids(const DraftResource& draft) {
             unused++;
         }
         if (!host.node_id) {
+            ids.emplace(unused, &host);  // the next one gets another advice
             missing(draft, host.place, host.name,
                     fmt::format("has no node id; add 'node-id {};'", unused));
         }

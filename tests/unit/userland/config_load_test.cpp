@@ -348,6 +348,14 @@ resource r0 { on x }
                             HasSubstr("9:20: '}': expected '{'")));
 }
 
+TEST(ConfigLoad, EachHostWithoutANodeIdIsToldAnUnusedOne) {
+    const std::string text = R"(resource r { device minor 1; disk /dev/a;
+        on a { address 10.0.0.1; } on b { node-id 1; address 10.0.0.2; }
+        on c { address 10.0.0.3; } })";
+    EXPECT_THAT(messages(load_text(text)),
+                ElementsAre(HasSubstr("add 'node-id 0;'"), HasSubstr("add 'node-id 2;'")));
+}
+
 TEST(ConfigLoad, QuorumOffNeedsAFenceHandlerAndIsWarnedOf) {
     const std::string two = R"(resource r { device minor 1; disk /dev/a; options { quorum off; }
         on a { node-id 0; address 10.0.0.1; } on b { node-id 1; address 10.0.0.2; } )";

@@ -130,11 +130,11 @@ class FakeKernel {
     }
 
     std::string volume(const Operation& operation, KernelResource& resource) {
-        const std::uint32_t number = this->number(operation, "volume");
+        const std::uint32_t number = FakeKernel::number(operation, "volume");
         const auto found = std::ranges::find(resource.volumes, number, &KernelVolume::volume);
         const std::string_view op = operation.operation->name;
         if (op == "volume-new") {
-            const std::uint32_t minor = this->number(operation, "minor");
+            const std::uint32_t minor = FakeKernel::number(operation, "minor");
             for (const KernelResource& other : resources) {
                 if (std::ranges::find(other.volumes, minor, &KernelVolume::minor) !=
                     other.volumes.end()) {
