@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "membership/plan.h"
+
+#include <algorithm>
+
+namespace braid::membership {
+
+namespace {
+
+bool is_one(Instance instance, const Replica& replica) {
+    return instance != 0 && replica.diskful && replica.instance != 0 &&
+           (replica.instance == instance || replica.listed == instance);
+}
+
+/// Whether the value dropped a replica that is here, and its writer has not adopted that: it may
+/// never have come into force.
+bool dropped_in_vain(const Value& value, const std::map<NodeId, Replica>& replicas) {
+    const auto writer = replicas.find(value.writer);
+    if (writer == replicas.end() || writer->second.epoch == 0)
+        return false;
+    for (const Seat& seat : value.seats) {
+        const auto found = replicas.find(seat.node);
+        if (found != replicas.end() && found->second.reached &&
+            is_one(seat.before, found->second) && writer->second.epoch < seat.dropped)
+            return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool is_listed(const Value& value, NodeId node, const Replica& replica) {
+    const Seat* seat = value.seat(node);
+    return seat != nullptr && is_one(seat->instance, replica);
+}
+
+Plan plan_promotion(const Value& value, NodeId self, const std::map<NodeId, Replica>& replicas) {
+    Plan plan;
+    std::vector<NodeId> missing;
+    bool intact = false;
+    for (const NodeId node : value.in_sync_nodes()) {
+        const auto found = replicas.find(node);
+        if (found == replicas.end() || !found->second.reached || !found->second.diskful ||
+            found->second.instance == 0) {
+            missing.push_back(node);
+            continue;
+        }
+        const Replica& replica = found->second;
+        // Another disk, or one that crashed before its kernel knew that it had joined: whether it
+        // is the one that is in sync cannot be told, and no write has completed on it since.
+        if (!is_listed(value, node, replica))
+            continue;
+        plan.in_sync.emplace(node, replica.instance);
+        // The reference: an intact one if there is any, and this node's own before others.
+        const bool better = plan.reference == no_node || (!replica.suspect && !intact) ||
+                            (node == self && replica.suspect != intact);
+        intact = intact || !replica.suspect;
+        if (better)
+            plan.reference = node;
+    }
+    if (plan.in_sync.empty())
+        plan.cause = Cause::not_in_sync;
+    else if (!intact && value.writer != self && dropped_in_vain(value, replicas))
+        missing.push_back(value.writer);  // it takes that back
+    if (plan.cause == Cause::none && !intact && !missing.empty())
+        // One that is missing may be intact, and have acknowledged writes that these lost.
+        plan.cause = Cause::only_suspect;
+    if (plan.cause != Cause::none)
+        plan.nodes = missing;
+    return plan;
+}
+
+}  // namespace braid::membership
