@@ -348,6 +348,16 @@ resource r0 { on x }
                             HasSubstr("9:20: '}': expected '{'")));
 }
 
+TEST(ConfigLoad, AMissingSemicolonDoesNotHideTheNextLine) {
+    EXPECT_THAT(messages(load_text(plus("net { timeout 60\n streams 77; }"))),
+                ElementsAre(HasSubstr("8:2: 'streams': expected ';' after '60'"),
+                            HasSubstr("8:10: '77' is no value")));
+}
+
+TEST(ConfigLoad, ASizeDoesNotWrapAround) {
+    EXPECT_TRUE(load_text(plus("disk { c-max-rate 16777216T; }")).has_errors());
+}
+
 TEST(ConfigLoad, EachHostWithoutANodeIdIsToldAnUnusedOne) {
     const std::string text = R"(resource r { device minor 1; disk /dev/a;
         on a { address 10.0.0.1; } on b { node-id 1; address 10.0.0.2; }
