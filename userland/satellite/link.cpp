@@ -31,7 +31,7 @@ Link::Link(Environment environment, Control& control, LinkSettings settings)
       redial_(control.peer().paths.size(), env_.random),
       again_(env_.loop),
       retire_again_(env_.loop) {
-    again_.start({}, [this] { refresh(); });
+    wait({}, [this] { refresh(); });
 }
 
 Link::~Link() {
@@ -97,15 +97,23 @@ void Link::lost() {
         }
         return;
     }
-    if (made_ == 0 && (pending)) {
-        return;  // the first stream is being made, or will be
+    if (made_ == 0 && (pending || waiting_)) {
+        return;  // the first stream is being made, or will be after a pause
     }
     dial_.reset();
     const bool again = std::exchange(made_, 0) > 0;
     session_ = 0;
-    again_.start(
-        again ? redial_.lost(sys::EventLoop::Clock::now()) : sys::EventLoop::Clock::duration(),
-        [this] { begin(); });
+    wait(again ? redial_.lost(sys::EventLoop::Clock::now()) : sys::EventLoop::Clock::duration(),
+         [this] { begin(); });
+}
+
+/// Whoever asks for the state meanwhile does not cut it short.
+void Link::wait(sys::EventLoop::Clock::duration pause, std::function<void()> then) {
+    waiting_ = true;
+    again_.start(pause, [this, then = std::move(then)] {
+        waiting_ = false;
+        then();
+    });
 }
 
 /// A new session.
@@ -247,7 +255,7 @@ void Link::failed(const std::string& why) {
         logged_ = why;
     }
     why_ = why;
-    again_.start(redial_.failed(), [this] {
+    wait(redial_.failed(), [this] {
         refresh();
         dial();
     });
@@ -292,7 +300,7 @@ void Link::network_changed() {
     redial_.forget();
     if (!up_) {
         dial_.reset();
-        again_.start({}, [this] { refresh(); });
+        wait({}, [this] { refresh(); });
     }
 }
 

@@ -81,6 +81,7 @@ class Link {
     void made(std::uint32_t number);
     void failed(const std::string& why);
     void lost();
+    void wait(sys::EventLoop::Clock::duration pause, std::function<void()> then);
     void retire();
     [[nodiscard]] std::string objection(const StreamHello& hello);
     std::shared_ptr<Connection> take(const Connection* connection);
@@ -99,6 +100,7 @@ class Link {
     /// Streams of the session that this node has made.
     std::uint32_t made_ = 0;
     bool up_ = false;
+    bool waiting_ = false;
     std::deque<Replacement> replacements_;
     std::string why_;
     std::string logged_;

@@ -122,6 +122,19 @@ TEST_F(LinkTest, AnUnknownResourceIsRefused) {
     EXPECT_THAT(why(a_), HasSubstr("resource r0 is not configured with a here"));
 }
 
+TEST_F(LinkTest, WhoAsksForTheStateDoesNotCutAPauseShort) {
+    ASSERT_TRUE(a_.network.apply(settings(a_, b_, true)));
+    const std::uint64_t before = a_.seed;
+    const auto end = sys::EventLoop::Clock::now() + seconds(1);
+    wait([&] {
+        a_.network.link_changed("r0", 1);
+        return sys::EventLoop::Clock::now() > end;
+    });
+    // A session and a pause for each attempt, a pause for each of the control connection.
+    EXPECT_GE(a_.seed - before, 4U);
+    EXPECT_LE(a_.seed - before, 24U) << "nobody listens there";
+}
+
 TEST_F(LinkTest, ALinkNeedsAPeer) {
     auto of_a = settings(a_, b_, true);
     of_a.links[0].peer = "c";

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <map>
 #include <memory>
@@ -100,11 +101,17 @@ inline std::chrono::sys_seconds now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
-/// A node of a cluster whose nodes all live in this process, on addresses 127.7.0.N.
+/// Addresses of this process, so that tests can run side by side.
+inline std::string network_of_test() {
+    const auto pid = static_cast<unsigned>(getpid());
+    return "127." + std::to_string(64 + pid / 256 % 128) + "." + std::to_string(pid % 256) + ".";
+}
+
+/// A node of a cluster whose nodes all live in this process.
 struct Node {
     Node(sys::EventLoop& loop, std::string node_name, int number, std::string node_pem)
         : name(std::move(node_name)),
-          ip("127.7.0." + std::to_string(number)),
+          ip(network_of_test() + std::to_string(number)),
           pem(std::move(node_pem)),
           client(kernel),
           seed(static_cast<std::uint64_t>(number) << 32),

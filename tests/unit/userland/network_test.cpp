@@ -68,7 +68,7 @@ TEST_F(ControlTest, ANodeThatGoesIsNoticedAndTriedAgain) {
     ASSERT_TRUE(wait([&] { return !a.network.control("b")->is_up(); }));
     EXPECT_THAT(a.down, ElementsAre("b"));
     ASSERT_TRUE(wait([&] { return why(a, b).find("onnection refused") != std::string::npos; }));
-    EXPECT_THAT(why(a, b), HasSubstr("127.7.0.1 -> 127.7.0.2:7791"));
+    EXPECT_THAT(why(a, b), HasSubstr(a.ip + " -> " + b.ip + ":7791"));
     ASSERT_TRUE(b.network.apply(settings(b, a)));
     ASSERT_TRUE(wait([&] { return are_up(a, b); }));
     EXPECT_THAT(a.up, ElementsAre("b", "b"));
@@ -97,7 +97,7 @@ TEST_F(ControlTest, AnotherPathIsTakenWhereOneFails) {
     ASSERT_TRUE(a.network.apply(of_a));
     ASSERT_TRUE(b.network.apply(settings(b, a)));
     ASSERT_TRUE(wait([&] { return are_up(a, b); }));
-    EXPECT_EQ(a.network.control("b")->address(), "127.7.0.2:7791");
+    EXPECT_EQ(a.network.control("b")->address(), b.ip + ":7791");
 }
 
 TEST_F(ControlTest, ANodeOfAnotherClusterIsRefused) {
@@ -127,7 +127,8 @@ TEST_F(ControlTest, ACertificateOfAStrangeAuthorityIsRefusedByTheServer) {
     join(a, b);
     ASSERT_TRUE(wait([&] { return !refusals(b).empty(); }));
     EXPECT_THAT(refusals(b), ElementsAre("a: its certificate is not of this cluster's authority"));
-    EXPECT_THAT(b.log, Contains("a (127.7.0.1): refused: its certificate is not of this cluster's "
+    EXPECT_THAT(b.log, Contains("a (" + a.ip +
+                                "): refused: its certificate is not of this cluster's "
                                 "authority"));
     ASSERT_TRUE(wait([&] { return !why(a, b).empty(); }));
     EXPECT_THAT(why(a, b), HasSubstr("it refuses"));
@@ -208,7 +209,7 @@ TEST_F(ControlTest, AStrangerAtAPeersAddressDoesNotKeepItOut) {
     Node& a = add("a");
     Node& b = add("b");
     ASSERT_TRUE(b.network.apply(settings(b, a)));
-    const auto held = strangers(b, 500, "127.7.0.1", 1);
+    const auto held = strangers(b, 500, a.ip, 1);
     ASSERT_TRUE(a.network.apply(settings(a, b)));
     ASSERT_TRUE(wait([&] { return are_up(a, b); }, seconds(3)));
 }
