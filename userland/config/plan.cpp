@@ -303,12 +303,13 @@ void Planner::attach(const std::string& name, const Volume& volume) {
 void Planner::make(const NodeResource& should) {
     const Settings& settings = should.settings;
     Operation make = about(op::resource_new, should.name);
-    make.attributes.push_back({attr::resource::node_id, should.node_id});
-    make.attributes.push_back({attr::resource::lease_ms, milliseconds(settings.options.lease)});
-    make.attributes.push_back({attr::resource::timeout_ms, milliseconds(settings.net.timeout)});
-    make.attributes.push_back(
-        {attr::resource::request_timeout_ms, milliseconds(settings.net.request_timeout)});
-    make.attributes.push_back({attr::resource::policy, policy_of(should)});
+    make.attributes.insert(
+        make.attributes.end(),
+        {{attr::resource::node_id, should.node_id},
+         {attr::resource::lease_ms, milliseconds(settings.options.lease)},
+         {attr::resource::timeout_ms, milliseconds(settings.net.timeout)},
+         {attr::resource::request_timeout_ms, milliseconds(settings.net.request_timeout)},
+         {attr::resource::policy, policy_of(should)}});
     then_.push_back(std::move(make));
     for (const Peer& peer : should.peers) {
         if (!peer.witness) {
