@@ -604,6 +604,27 @@ static void drop_member(struct braid_disk *disk, u32 node, const struct braid_st
 		disk->sb.slots[map->slot].base = *base;
 }
 
+/*
+ * What may differ between the replicas since a crash, or an earlier writer, is on this node's own
+ * map until they are reconciled. A member that is dropped before that may lack any of it (R6a).
+ */
+static int add_own_map(struct braid_disk *disk, u32 dropped)
+{
+	struct braid_dirty *own, *map;
+	u32 node;
+	int err = 0;
+
+	own = rcu_dereference_protected(disk->dirty[disk->volume->res->node],
+					lockdep_is_held(&disk->meta_lock));
+	for (node = 0; own && node < BRAID_MAX_NODES && !err; node++) {
+		map = rcu_dereference_protected(disk->dirty[node],
+						lockdep_is_held(&disk->meta_lock));
+		if (dropped >> node & 1 && map)
+			err = braid_dirty_merge(map, own);
+	}
+	return err;
+}
+
 /* The dirty maps of one disk, as the new configuration wants them; and the configuration. */
 static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 		      const struct braid_config *new, const struct braid_stamp *last, bool fold)
@@ -633,6 +654,7 @@ static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 			braid_dirty_drop(disk, node);
 		}
 	}
+	err = add_own_map(disk, dropped);
 	if (fold && braid_regions_unstable(volume)) {
 		if (!braid_dirty_make(disk, self, &none))
 			err = -ENOSPC;

@@ -302,23 +302,18 @@ int braid_fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about,
 int braid_own_marks(struct braid_volume *volume, struct braid_dirty *map)
 {
 	struct braid_disk *disk = braid_disk_get(volume);
-	u32 region, state, from = 0;
 	struct braid_bits bits;
 	struct braid_dirty *own;
-	int found = 1;
+	u32 region, from;
+	int err = 0;
 
 	if (!disk)
 		return 0;
 	mutex_lock(&disk->meta_lock);
 	own = rcu_dereference_protected(disk->dirty[volume->res->node],
 					lockdep_is_held(&disk->meta_lock));
-	while (own && (found = braid_dirty_next(own, from, &region, &state, &bits)) > 0) {
-		if (state == BRAID_REGION_ALL)
-			braid_dirty_mark_all(map, region);
-		else
-			braid_dirty_mark_bits(map, region, &bits);
-		from = region + 1;
-	}
+	if (own)
+		err = braid_dirty_merge(map, own);
 	mutex_unlock(&disk->meta_lock);
 	for (from = 0;; from = region + 1) {
 		memset(&bits, 0, sizeof(bits));
@@ -327,7 +322,7 @@ int braid_own_marks(struct braid_volume *volume, struct braid_dirty *map)
 		braid_dirty_mark_bits(map, region, &bits);
 	}
 	braid_disk_put(disk);
-	return found < 0 ? found : 0;
+	return err;
 }
 
 int braid_next_range(struct braid_dirty *map, u64 size, u64 *at, struct braid_range *range)

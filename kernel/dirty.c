@@ -469,6 +469,22 @@ int braid_dirty_next(struct braid_dirty *dirty, u32 from, u32 *region, u32 *stat
 	return 0;
 }
 
+int braid_dirty_merge(struct braid_dirty *to, struct braid_dirty *from)
+{
+	u32 region, state, at = 0;
+	struct braid_bits bits;
+	int found;
+
+	while ((found = braid_dirty_next(from, at, &region, &state, &bits)) > 0) {
+		if (state == BRAID_REGION_ALL)
+			braid_dirty_mark_all(to, region);
+		else
+			braid_dirty_mark_bits(to, region, &bits);
+		at = region + 1;
+	}
+	return found;
+}
+
 /* Puts all changed leaves of one block into @page. True if there was any. */
 static bool encode_leaves(struct braid_dirty *dirty, u32 first, struct page *page)
 {

@@ -91,6 +91,8 @@ void braid_dirty_clear(struct braid_dirty *dirty, u32 region, u32 offset, u32 by
  */
 int braid_dirty_next(struct braid_dirty *dirty, u32 from, u32 *region, u32 *state,
 		     struct braid_bits *bits);
+/* Marks in @to what is dirty in @from. May sleep. 0, or an error of reading @from. */
+int braid_dirty_merge(struct braid_dirty *to, struct braid_dirty *from);
 u64 braid_dirty_bytes(struct braid_disk *disk, u32 node);
 
 #endif /* _BRAID_DIRTY_H */

@@ -163,6 +163,33 @@ def test_all_power_is_lost_without_volatile_caches(lab):
 
 
 @pytest.mark.uml
+@pytest.mark.parametrize("writer", ["a", "b"])
+def test_a_write_that_one_replica_never_got(lab, writer):
+    """P3, R6a: after a loss of all power those that have it know that the one that was dropped meanwhile may not."""
+    with mirror(lab, "abc") as r:
+        a, b, c = r.nodes
+        r.write(a, count=30)
+        fd = a.open()
+        r.cut(a, c)
+        answer = a.io.started().send(f'{{"pwrite": {fd}, "at": {8 * MIB}, "count": 65536, "seed": 7}}')
+        a.wait_link(c, "disconnected")
+        a.wait(lambda: read_blocks(b.host, b.disks[0].path, 2049)[-1] == "torn", "the write on b's disk")
+        assert not answer.done()
+        for node in r.nodes:
+            node.host.power_cut()
+        r.cluster.link("a", "c").heal()
+        for node in (a, b):
+            r.power_on(node)
+        r.away.add(c)
+        r.configure(writer=r[writer], in_sync=[a, b])
+        r.serve(r[writer])
+        r.compare()
+        r.power_on(c)
+        r.sync(c)
+        r.compare()
+
+
+@pytest.mark.uml
 def test_the_policy_io_error(lab):
     """P1, P3: told to fail instead of waiting, it fails; what failed is the same everywhere later (R5b)."""
     with mirror(lab, "ab", policy="io-error") as r:
