@@ -23,6 +23,10 @@ class Acceptor {
     [[nodiscard]] bool failed() const { return failed_; }
     /// Nobody counts its votes yet, and it gives none (V1).
     [[nodiscard]] bool blank() const { return vote_.enrolled == 0; }
+    /// Blank, or it accepted the value that enrols it and does not know that to be chosen.
+    [[nodiscard]] bool tentative() const {
+        return blank() || (!vote_.chosen && vote_.value && vote_.value->epoch == vote_.enrolled);
+    }
 
     void prepare(NodeId from, const Prepare& message);
     void accept(NodeId from, const Accept& message);

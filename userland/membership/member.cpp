@@ -335,6 +335,7 @@ Report Member::report() const {
     report.sequence = sequence_;
     if (acceptor_) {
         report.blank = acceptor_->blank();
+        report.tentative = acceptor_->tentative();
         // Not to be enrolled before its id is stored: a restart would leave a voter that never
         // votes.
         if (!report.blank || acceptor_->settled())

@@ -236,6 +236,7 @@ void fields(A& a, T& x) requires std::is_same_v<std::remove_const_t<T>, Report> 
     a.number(x.sequence);
     a.number(x.voter);
     a.flag(x.blank);
+    a.flag(x.tentative);
     a.flag(x.vote_failed);
     fields(a, x.known);
     a.raw(x.lineage);

@@ -117,6 +117,8 @@ struct Report {
     VoterId voter = 0;
     /// Its voter was never enrolled; or cannot store its vote any more.
     bool blank = false;
+    /// It may be enrolled: it is blank, or accepted a value for that which may never be chosen.
+    bool tentative = false;
     bool vote_failed = false;
     /// The last value that it knows to be chosen.
     std::optional<Value> known{};

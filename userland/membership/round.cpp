@@ -15,15 +15,20 @@ std::optional<Value> Member::basis() const {
     return acceptor_ && !acceptor_->blank() ? acceptor_->vote().value : std::nullopt;
 }
 
-/// Whether this node's own kernel or voter has seen more than is known to be chosen.
+/// Whether this node's own kernel or voter has seen more than is known to be chosen. A voter that
+/// the known value does not list is not asked in a round, which would so never end this; whoever
+/// enrols it tells what was chosen.
 bool Member::behind() const {
     if (!known_)
         return false;
     const auto later = [this](const Lineage& lineage, std::uint64_t epoch) {
         return lineage == known_->lineage && epoch > known_->epoch;
     };
+    const Seat* seat = known_->seat(self_);
+    const bool votes =
+        acceptor_ && seat != nullptr && seat->voter != 0 && seat->voter == acceptor_->vote().voter;
     return (kernel_.adopted && later(kernel_.adopted->lineage, kernel_.adopted->epoch)) ||
-           (acceptor_ && acceptor_->vote().value &&
+           (votes && acceptor_->vote().value &&
             later(acceptor_->vote().value->lineage, acceptor_->vote().value->epoch));
 }
 
@@ -293,8 +298,8 @@ void Member::decide_voters(Value& next, const Value& value) {
             continue;
         const Report now = own ? report() : *peer->second.report;
         const VoterId before = seat.voter;
-        // Also one that is not blank any more, as it accepted a value that was never chosen.
-        if (before == 0 && now.voter != 0 && !now.vote_failed)
+        // A voter of before, or of another lineage, has to come back with a new id.
+        if (before == 0 && now.voter != 0 && now.tentative && !now.vote_failed)
             seat.voter = now.voter;
         else if (before != 0 &&
                  (now.vote_failed || (now.blank && now.voter != 0 && now.voter != before)))
