@@ -127,7 +127,8 @@ void Link::begin() {
 void Link::dial() {
     const bool replace = !replacements_.empty() && !replacements_.front().made;
     const bool more = control_.connects() && made_ < settings_.streams;
-    if (dial_ != nullptr || !handing_.empty() || (!more && !replace)) {
+    // Without a session one is about to begin, and dials then.
+    if (session_ == 0 || dial_ != nullptr || !handing_.empty() || (!more && !replace)) {
         return;
     }
     auto own = env_.credentials.current();

@@ -77,6 +77,14 @@ TEST_F(LinkTest, OneThatIsLostIsMadeAgainUnderANewSession) {
     EXPECT_EQ(a_.kernel.session, b_.kernel.session);
 }
 
+TEST_F(LinkTest, WhoIsNotThereAtFirstIsReachedLater) {
+    ASSERT_TRUE(a_.network.apply(settings(a_, b_, true)));
+    ASSERT_TRUE(wait([&] { return !why(a_).empty(); }));
+    ASSERT_TRUE(b_.network.apply(settings(b_, a_, true)));
+    ASSERT_TRUE(wait_up()) << why(a_);
+    EXPECT_EQ(a_.kernel.session, b_.kernel.session);
+}
+
 TEST_F(LinkTest, ARestartedDaemonLeavesWhatIsUpAlone) {
     join(a_, b_, true);
     ASSERT_TRUE(wait_up());
