@@ -172,11 +172,70 @@ void braid_service_update(struct braid_resource *res)
 	}
 	/* Whoever holds a request looks at the service once more, under this lock. */
 	spin_lock(&res->held_lock);
-	if (atomic64_read(&res->held_count))
+	if (atomic64_read(&res->held_count) || READ_ONCE(res->dropped))
 		queue_work(res->wq, &res->release_work);
 	spin_unlock(&res->held_lock);
 	if (fail)
 		braid_service_fail(res, "held for longer than a lease, and the policy is io-error");
+}
+
+/* Who waits for a region looks again at whether it may have one. */
+static void unstick_full(struct braid_resource *res)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
+		braid_regions_stable(volume);
+		braid_volume_put(volume);
+	}
+}
+
+static void unstick_all(struct braid_resource *res, blk_status_t status)
+{
+	struct braid_volume *volume;
+	unsigned long number;
+
+	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
+		braid_request_unstick(volume, status);
+		braid_volume_put(volume);
+	}
+	unstick_full(res);
+}
+
+/*
+ * Requests that only wait for members that were dropped complete once all that stay have adopted
+ * the configuration without them, as the instances that it lists: one that was started anew since
+ * its answer may have lost what it answered for (R3a). A dropped member is not linked meanwhile.
+ */
+static void release_dropped(struct braid_resource *res)
+{
+	const struct braid_config *config;
+	struct braid_peer *peer;
+	u32 mask, node;
+
+	mutex_lock(&res->lock);
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	config = braid_config(res);
+	mask = config && missing_members(res, config) ? 0 : res->dropped;
+	rcu_read_unlock();
+	WRITE_ONCE(res->dropped, res->dropped & ~mask);
+	spin_unlock(&res->state_lock);
+	/* Who gets stuck at the own disk looks at @dropped after that. */
+	smp_mb();
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		if (!(mask >> node & 1))
+			continue;
+		if (node == res->node)
+			unstick_all(res, BLK_STS_OK);
+		peer = braid_peer_find(res, node);
+		if (!peer)
+			continue;
+		braid_peer_cancel(peer, BRAID_STATUS_OK);
+		braid_peer_put(peer);
+	}
+	mutex_unlock(&res->lock);
 }
 
 static void release_work(struct work_struct *work)
@@ -185,6 +244,7 @@ static void release_work(struct work_struct *work)
 	struct braid_request *req, *next;
 	LIST_HEAD(held);
 
+	release_dropped(res);
 	spin_lock(&res->held_lock);
 	list_splice_init(&res->held, &held);
 	atomic64_set(&res->held_count, 0);
@@ -213,30 +273,6 @@ static void each_peer(struct braid_resource *res, void (*fn)(struct braid_peer *
 static void fail_peer(struct braid_peer *peer)
 {
 	braid_peer_cancel(peer, BRAID_STATUS_IO);
-}
-
-/* Who waits for a region looks again at whether it may have one. */
-static void unstick_full(struct braid_resource *res)
-{
-	struct braid_volume *volume;
-	unsigned long number;
-
-	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
-		braid_regions_stable(volume);
-		braid_volume_put(volume);
-	}
-}
-
-static void unstick_all(struct braid_resource *res, blk_status_t status)
-{
-	struct braid_volume *volume;
-	unsigned long number;
-
-	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
-		braid_request_unstick(volume, status);
-		braid_volume_put(volume);
-	}
-	unstick_full(res);
 }
 
 void braid_service_fail(struct braid_resource *res, const char *reason)
@@ -728,24 +764,27 @@ static void stop_peer_io(struct braid_resource *res)
 static void after_adoption(struct braid_resource *res, const struct braid_config *old,
 			   const struct braid_config *new)
 {
-	u32 gone = old ? (old->in_sync | res->linked) & ~new->in_sync : 0, node;
+	bool goes_on = old && old->writer == res->node && new->writer == res->node;
+	u32 gone = old ? (old->in_sync | res->linked) & ~new->in_sync : 0, node, dropped;
 
 	spin_lock(&res->state_lock);
 	WRITE_ONCE(res->linked, res->linked & ~new->in_sync);
 	gone &= ~res->linked;
+	dropped = goes_on ? (res->dropped | (gone & old->in_sync)) & ~new->in_sync : 0;
+	WRITE_ONCE(res->dropped, dropped);
 	spin_unlock(&res->state_lock);
 	for (node = 0; node < BRAID_MAX_NODES; node++) {
 		struct braid_peer *peer = braid_peer_find(res, node);
 
 		if (!peer)
 			continue;
-		if (gone >> node & 1)
+		if ((gone & ~dropped) >> node & 1)
 			braid_peer_cancel(peer, BRAID_STATUS_OK);
 		braid_sync_check(res, node);
 		braid_peer_put(peer);
 	}
 	braid_sync_check(res, res->node);
-	if (!(braid_required(res, new) >> res->node & 1))
+	if (!((braid_required(res, new) | dropped) >> res->node & 1))
 		unstick_all(res, BLK_STS_OK);
 }
 
@@ -857,10 +896,13 @@ void braid_config_init(struct braid_resource *res)
 void braid_link(struct braid_resource *res, u32 node, bool on)
 {
 	spin_lock(&res->state_lock);
-	if (on)
+	if (on) {
 		WRITE_ONCE(res->linked, res->linked | BIT(node));
-	else
+		/* What still waits for it is sent to it. */
+		WRITE_ONCE(res->dropped, res->dropped & ~BIT(node));
+	} else {
 		WRITE_ONCE(res->linked, res->linked & ~BIT(node));
+	}
 	spin_unlock(&res->state_lock);
 	/* Whoever began with the mask as it was has marked or queued its parts by now. */
 	synchronize_rcu();

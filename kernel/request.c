@@ -258,10 +258,12 @@ static void stick(struct braid_request *req)
 	spin_lock_irqsave(&volume->restart_lock, irq);
 	list_add_tail(&req->list, &volume->stuck);
 	spin_unlock_irqrestore(&volume->restart_lock, irq);
+	/* Pairs with release_dropped(). */
+	smp_mb();
 	rcu_read_lock();
 	config = braid_config(res);
-	gone = !config || !(braid_required(res, config) >> res->node & 1) ||
-	       READ_ONCE(res->failing);
+	gone = !config || READ_ONCE(res->failing) ||
+	       !((braid_required(res, config) | READ_ONCE(res->dropped)) >> res->node & 1);
 	rcu_read_unlock();
 	if (gone)
 		braid_request_unstick(volume, READ_ONCE(res->failing) ? BLK_STS_IOERR : BLK_STS_OK);

@@ -93,6 +93,7 @@ struct braid_resource {
 	spinlock_t state_lock;		/* see above */
 	u32 service;
 	u32 linked;			/* not in sync, but they get all new writes */
+	u32 dropped;			/* in sync no more; what waits for them waits on (R3a) */
 	u64 writer_instance;		/* of the writer, at the last adoption */
 	u64 serve_epoch;
 	u32 reference;

@@ -344,8 +344,11 @@ static int link_target(struct braid_sync *sync)
 			braid_disk_put(disk);
 		braid_volume_put(volume);
 	}
-	if (!err)
+	if (!err) {
+		mutex_lock(&res->lock);
 		braid_link(res, sync->node, true);
+		mutex_unlock(&res->lock);
+	}
 	return err;
 }
 

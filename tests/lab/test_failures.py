@@ -163,6 +163,38 @@ def test_all_power_is_lost_without_volatile_caches(lab):
 
 
 @pytest.mark.uml
+def test_a_replica_dies_after_it_has_answered(lab):
+    """P1, R3a: what a dropped replica held up completes once those that stay have adopted, and no sooner: the
+    one that had answered may have been started anew since, and have lost it."""
+    with mirror(lab, "xab", diskless="x", disk={"cache": True}) as r:
+        x, a, b = r.nodes
+        r.write(x, count=30)
+        fd = x.open()
+        r.cut(x, b)
+        answer = x.io.started().send(f'{{"pwrite": {fd}, "at": {8 * MIB}, "count": 4096, "seed": 7}}')
+        x.wait_link(b, "disconnected")
+        a.host.power_cut()
+        x.wait_link(a, "disconnected")
+        r.away |= {a, b}
+        r.configure(writer=x, in_sync=[a])
+        r.power_on(a)
+        r.tell_config([a])
+        x.wait(lambda: x.peer(a).get("epoch") == r.config.epoch, "a to adopt, as another instance")
+        time.sleep(2 * r.lease_ms / 1000)
+        assert not answer.done(), "acknowledged, though a may have lost it"
+        x.do("resource-demote", force=True)
+        assert '"EIO"' in x.io.started().hear(answer)
+        x.close(fd)
+        x.wait_service("secondary")
+        r.configure(writer=x, in_sync=[a])
+        r.serve(x)
+        r.check_data(x)
+        r.heal(x, b)
+        r.sync(b)
+        r.compare()
+
+
+@pytest.mark.uml
 @pytest.mark.parametrize("writer", ["a", "b"])
 def test_a_write_that_one_replica_never_got(lab, writer):
     """P3, R6a: after a loss of all power those that have it know that the one that was dropped meanwhile may not."""
