@@ -39,8 +39,10 @@ class Cluster::Node final : public Host {
     Node(Cluster& cluster, NodeId id, Role role) : cluster_(cluster), id_(id), role_(role) {
         disk_.present = role == Role::diskful;
         disk_.volatile_cache = cluster.recipe_.volatile_caches;
+        // In this order: they are drawn. NOLINTBEGIN(cppcoreguidelines-prefer-member-initializer)
         rate_ = 980 + static_cast<std::int64_t>(cluster.pick(41));
         skew_ = static_cast<std::int64_t>(cluster.pick(100000));
+        // NOLINTEND(cppcoreguidelines-prefer-member-initializer)
     }
 
     void power(bool on) {
@@ -155,6 +157,7 @@ class Cluster::Node final : public Host {
     }
     void note(const std::string& text) override { cluster_.note(id_, text); }
 
+    // Only the cluster uses them. NOLINTBEGIN(readability-identifier-naming)
     Cluster& cluster_;
     NodeId id_;
     Role role_;
@@ -168,6 +171,7 @@ class Cluster::Node final : public Host {
     std::int64_t wall_jump_ = 0;
     std::optional<membership::Reply> reply_;
     bool votes_fail_ = false;
+    // NOLINTEND(readability-identifier-naming)
 
   private:
     [[nodiscard]] Nodes peers() const {

@@ -17,7 +17,7 @@ Kernel::Kernel(Host& host, NodeId self, Disk& disk, const Nodes& peers, std::int
     : host_(host), self_(self), disk_(disk), lease_ms_(lease_ms), bugs_(bugs) {
     for (const NodeId node : peers)
         peers_[node];
-    instance_ = host.random() | 1;
+    instance_ = host.random() | 1;  // NOLINT(cppcoreguidelines-prefer-member-initializer)
     if (!disk.present)
         return;
     // replay_log() of kernel/disk.c
@@ -239,6 +239,7 @@ void Kernel::answer(NodeId to, std::uint64_t session, const Packet& request, Pac
         host_.transmit(to, session, std::move(reply));
 }
 
+// One case for each kind of packet. NOLINTNEXTLINE(readability-function-size)
 void Kernel::receive(NodeId from, std::uint64_t session, const Packet& packet) {
     Peer& peer = peers_[from];
     if (peer.session != session)

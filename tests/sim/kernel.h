@@ -169,7 +169,8 @@ class Host {
     virtual void note(const std::string& text) = 0;
 };
 
-class Kernel {
+// There is one for each node: its padding does not matter.
+class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
   public:
     Kernel(Host& host, NodeId self, Disk& disk, const Nodes& peers, std::int64_t lease_ms,
            const KernelBugs& bugs);

@@ -69,7 +69,7 @@ void Member::drive_migration() {
     if (grant.number == 0 || !adopted(*known_))
         return;
     const std::int64_t left = std::clamp<std::int64_t>(grant.deadline_ms - moment_.wall_ms, 1,
-                                                       7 * 24 * 3600 * std::int64_t{1000});
+                                                       std::int64_t{7} * 24 * 3600 * 1000);
     const Migrate migrate{.epoch = known_->epoch,
                           .target = grant.to,
                           .grant = grant.number,

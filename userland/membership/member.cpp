@@ -23,7 +23,7 @@ Acceptor acceptor_of(const Bytes& stored, VoterId fresh) {
 Member::Member(NodeId self, bool voter, const Options& options, const Bytes& stored,
                const Moment& moment)
     : self_(self), options_(options), proposer_(self), moment_(moment) {
-    run_ = draw();
+    run_ = draw();  // NOLINT(cppcoreguidelines-prefer-member-initializer): needs the moment
     if (!voter)
         return;
     acceptor_.emplace(acceptor_of(stored, draw()));

@@ -61,7 +61,7 @@ class Member {
     void on(const Fenced& fenced);
     void on(const Command& command);
     void on_message(NodeId from, const Message& message);
-    void on_report(NodeId from, const Report& report);
+    void on_report(NodeId from, const Report& said);
     void step();
     void meet(NodeId from, const Value& value);
     void learn(const Value& chosen);

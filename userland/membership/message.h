@@ -21,7 +21,8 @@ struct Ballot {
     NodeId node = 0;
     std::uint64_t nonce = 0;
 
-    auto operator<=>(const Ballot&) const = default;
+    // The check mistakes the comparison's result for a pointer.
+    auto operator<=>(const Ballot&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// What a voter stores, durably before it answers.

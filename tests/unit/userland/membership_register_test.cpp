@@ -233,15 +233,13 @@ class RegisterRun {
             deliver();
         else if (what < 75)
             store(node);
-        else if (what < 80)
-            begin(node);
-        else if (what < 83)
+        else if (what < 78)
             proposers_[node].resend();
-        else if (what < 85)
+        else if (what < 80)
             restart(node);
-        else if (what < 86 && wipes_ < 2)
+        else if (what < 81 && wipes_ < 2)
             wipe(node);
-        else if (what < 92)
+        else if (what < 87)
             gossip(node);
         else
             begin(node);
