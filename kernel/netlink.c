@@ -406,7 +406,7 @@ int braid_nl_resource_serve_doit(struct sk_buff *skb, struct genl_info *info)
 	res = resource_of(info, &err);
 	if (!res)
 		return err;
-	err = braid_config_serve(res, nla_get_u64(epoch), nla_get_u32(reference));
+	err = braid_serve(res, nla_get_u64(epoch), nla_get_u32(reference));
 	braid_nl_resource_put(res);
 	switch (err) {
 	case -ESTALE:
@@ -429,7 +429,7 @@ int braid_nl_resource_demote_doit(struct sk_buff *skb, struct genl_info *info)
 	res = resource_of(info, &err);
 	if (!res)
 		return err;
-	err = braid_config_demote(res, info->attrs[BRAID_A_RESOURCE_FORCE]);
+	err = braid_demote(res, info->attrs[BRAID_A_RESOURCE_FORCE]);
 	braid_nl_resource_put(res);
 	if (err == -EBUSY)
 		return refuse(info, info->attrs[BRAID_A_RESOURCE_NAME], err,

@@ -7,6 +7,7 @@
 #include "migrate.h"
 #include "uapi/linux/braid.h"
 
+#include <linux/blk_types.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -130,8 +131,6 @@ struct braid_resource {
 };
 
 struct braid_resource *braid_resource_new(struct braid_netns *netns, const char *name, u32 node);
-/* A linked replica counts in each write from now on, or no more. Process context. */
-void braid_link(struct braid_resource *res, u32 node, bool on);
 struct braid_resource *braid_resource_find(struct braid_netns *netns, const char *name);
 void braid_resource_put(struct braid_resource *res);
 void braid_resource_destroy(struct braid_resource *res);
@@ -143,20 +142,29 @@ void braid_resource_exit(void);
 /* config.c: what may be done under the adopted configuration */
 int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
 			 bool new_lineage);
-int braid_config_serve(struct braid_resource *res, u64 epoch, u32 reference);
-int braid_config_demote(struct braid_resource *res, bool force);
+/* A linked replica counts in each write from now on, or no more. Process context. */
+void braid_link(struct braid_resource *res, u32 node, bool on);
 /* Ends all works of the configuration and forgets it; nothing starts one any more. */
 void braid_config_flush(struct braid_resource *res);
 void braid_config_init(struct braid_resource *res);
 void braid_config_restore(struct braid_resource *res, const struct braid_superblock *sb);
-void braid_service_update(struct braid_resource *res);
-void braid_service_fail(struct braid_resource *res, const char *reason);
 bool braid_lease_valid(struct braid_resource *res);
 u32 braid_lease_grant(struct braid_resource *res, u32 node, const struct braid_ping *ping);
 /* Members that a write has to complete on. Under rcu_read_lock(). */
 u32 braid_required(const struct braid_resource *res, const struct braid_config *config);
 /* Diskful members whose dirty maps are kept. Under rcu_read_lock(). */
 u32 braid_absent(const struct braid_resource *res, const struct braid_config *config);
+
+/* service.c: whether this node serves */
+void braid_service_init(struct braid_resource *res);
+void braid_service_update(struct braid_resource *res);
+void braid_service_fail(struct braid_resource *res, const char *reason);
+/* Who waits for a region looks again at whether it may have one. */
+void braid_unstick_full(struct braid_resource *res);
+/* As does who waits for the own disk, which counts no more. */
+void braid_unstick_all(struct braid_resource *res, blk_status_t status);
+int braid_serve(struct braid_resource *res, u64 epoch, u32 reference);
+int braid_demote(struct braid_resource *res, bool force);
 
 static inline const struct braid_config *braid_config(const struct braid_resource *res)
 {

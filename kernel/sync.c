@@ -57,15 +57,18 @@ struct copy {
 static void adapt(struct braid_sync *sync, u64 ns)
 {
 	u64 best = READ_ONCE(sync->best_ns);
+	u32 depth;
 
 	if (!best || ns < best)
 		WRITE_ONCE(sync->best_ns, ns);
 	else
 		WRITE_ONCE(sync->best_ns, best + best / 256);
-	if (ns > 4 * best * max(sync->depth, 1u) / 2 && sync->depth > 1)
-		sync->depth--;
-	else if (sync->depth < DEPTH_MAX)
-		sync->depth++;
+	/* Copies end at the same time: what one of them adds may be lost, the bounds may not. */
+	depth = READ_ONCE(sync->depth);
+	if (ns > 2 * best * depth)
+		WRITE_ONCE(sync->depth, max(depth - 1, 1u));
+	else
+		WRITE_ONCE(sync->depth, min_t(u32, depth + 1, DEPTH_MAX));
 }
 
 /* From the next source where one cannot read it. */
@@ -344,11 +347,8 @@ static int link_target(struct braid_sync *sync)
 			braid_disk_put(disk);
 		braid_volume_put(volume);
 	}
-	if (!err) {
-		mutex_lock(&res->lock);
+	if (!err)
 		braid_link(res, sync->node, true);
-		mutex_unlock(&res->lock);
-	}
 	return err;
 }
 

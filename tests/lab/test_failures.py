@@ -195,6 +195,30 @@ def test_a_replica_dies_after_it_has_answered(lab):
 
 
 @pytest.mark.uml
+@pytest.mark.parametrize("names", ["abc", "xabc"])
+def test_all_that_stay_adopt_first(lab, names):
+    """P1, R3a: what a dropped replica held up does not complete while a member that stays knows nothing of the
+    configuration without it."""
+    with mirror(lab, names, diskless="x") as r:
+        writer, b, c = r.nodes[0], r["b"], r["c"]
+        fd = writer.open()
+        r.cut(writer, c)
+        answer = writer.io.started().send(f'{{"pwrite": {fd}, "at": {8 * MIB}, "count": 4096, "seed": 7}}')
+        writer.wait_link(c, "disconnected")
+        r.away |= {b, c}
+        r.configure(writer=writer, in_sync=[it for it in r.in_sync if it is not c])
+        time.sleep(2 * r.lease_ms / 1000)
+        assert not answer.done(), "acknowledged, though b knows of no configuration without c"
+        r.away.remove(b)
+        r.tell_config([b])
+        assert '"EIO"' not in writer.io.started().hear(answer)
+        writer.close(fd)
+        r.heal(writer, c)
+        r.sync(c)
+        r.compare()
+
+
+@pytest.mark.uml
 @pytest.mark.parametrize("writer", ["a", "b"])
 def test_a_write_that_one_replica_never_got(lab, writer):
     """P3, R6a: after a loss of all power those that have it know that the one that was dropped meanwhile may not."""
