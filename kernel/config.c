@@ -18,7 +18,8 @@
 
 u32 braid_required(const struct braid_resource *res, const struct braid_config *config)
 {
-	return config->in_sync | READ_ONCE(res->linked);
+	/* What was done before a replica was linked, as attaching it, is seen from here on. */
+	return config->in_sync | smp_load_acquire(&res->linked);
 }
 
 u32 braid_absent(const struct braid_resource *res, const struct braid_config *config)

@@ -488,19 +488,16 @@ static void start_write(struct braid_request *req)
 	struct braid_resource *res = volume->res;
 	u32 self = BIT(res->node), required, absent;
 	const struct braid_config *config;
-	struct braid_disk *disk;
+	struct braid_disk *disk = NULL;
 	enum braid_begin begun;
 	u64 generation;
 
-	disk = braid_disk_get(volume);
 	generation = braid_generation_get(volume);
 	rcu_read_lock();
 	config = braid_config(res);
 	if (READ_ONCE(res->failing) || !config) {
 		/* Whoever fails I/O waits for this section's end, and takes what is queued then. */
 		rcu_read_unlock();
-		if (disk)
-			braid_disk_put(disk);
 		braid_generation_put(volume, generation);
 		req->status = BLK_STS_IOERR;
 		request_end(req);
@@ -508,11 +505,12 @@ static void start_write(struct braid_request *req)
 	}
 	required = braid_required(res, config);
 	absent = braid_absent(res, config);
-	if (disk && !braid_self_in_sync(res, config) && !(required & ~config->in_sync & self)) {
-		/* Attached, but neither in sync nor linked: nothing that counts. */
-		braid_disk_put(disk);
-		disk = NULL;
-	}
+	/*
+	 * A disk that is attached, but neither in sync nor linked, does not count. One that is linked
+	 * was attached before: without it now, it has failed since, and who unlinks it unsticks us.
+	 */
+	if (braid_self_in_sync(res, config) || required & ~config->in_sync & self)
+		disk = braid_disk_get(volume);
 	req->disk = disk;
 	req->generation = generation;
 	req->flags |= BRAID_REQ_SPAN;

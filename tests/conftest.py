@@ -31,7 +31,7 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{lane}: {text}")
     config.addinivalue_line("markers", "long: left out without --long")
     config.braid_options = Options.draw(config.getoption("seed"))
-    config.braid_logs = BUILD / "lab-logs" / time.strftime("%Y%m%d-%H%M%S")
+    config.braid_logs = BUILD / "lab-logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
 def pytest_report_header(config):

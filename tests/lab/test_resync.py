@@ -188,6 +188,36 @@ def test_the_writers_own_replica(lab, fresh, debug):
         r.check_data(b)
 
 
+@pytest.mark.parametrize("cycles", [10, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.uml
+def test_the_writers_disk_comes_and_goes(lab, cycles):
+    """P9: whatever a write meets of an own disk that is attached, linked and failed under it, it goes on. Without
+    the order in which a write looks at what it requires and at the disk, one in some 300 cycles hung."""
+    with mirror(lab, "ab", size=24 * MIB) as r:
+        a, b = r.nodes
+        r.fio(a, rw="write", bs="1m", size="8m", offset="4m", iodepth=4)
+        job = r.writer_job(a)
+        a.disks[0].fail()
+        a.wait_disk("diskless")
+        r.configure(writer=a, in_sync=[b])
+        for compare in [True, False] * (cycles // 2):
+            a.disks[0].heal()
+            r.attach(a)
+            r.start_sync(a, max_rate=4 * MIB, compare=compare)
+            a.wait_sync(a, "running")
+            job.wait(20)
+            a.disks[0].fail()
+            a.wait_sync(a, "none")
+            a.wait_disk("diskless")
+            job.wait(20)
+        a.disks[0].heal()
+        r.attach(a)
+        r.sync(a)
+        job.stop()
+        r.check_data(a)
+        r.compare()
+
+
 @pytest.mark.uml
 def test_a_replaced_disk_of_a_peer(lab):
     """P3: a disk that is replaced while its node stays up gets everything, not what the old one lacked."""
