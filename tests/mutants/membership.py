@@ -6,6 +6,7 @@ is applied to a private copy of the tree, built, and must be caught by the test 
     tests/mutants/membership.py [NAME...]      all, or some; --list prints them
 """
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,13 @@ MUTANTS = {
     "join-given-up": (
         S + "kernel.h", "bool gives_up_join = false;", "bool gives_up_join = true;",
         SIM, "RandomSchedules.KeepThePromises"),
+    "dropped-released-at-once": (
+        S + "kernel.h", "bool drops_at_once = false;", "bool drops_at_once = true;",
+        SIM, "RandomSchedules.KeepThePromises"),
+    "drain-never-forced": (
+        M + "office.cpp", "kernel_.service != Service::draining || force_demote_;",
+        "kernel_.service != Service::draining;",
+        SIM, "RandomSchedules.KeepThePromises"),
     "two-voters-at-once": (
         M + "proposer.cpp", "difference(voters, best_.voters()) <= 1", "difference(voters, best_.voters()) <= 9",
         UNIT, "MembershipProposer.ChangesOneVoterAtATime"),
@@ -79,7 +87,9 @@ MUTANTS = {
 
 
 def run(copy: Path, program: str, test: str) -> subprocess.CompletedProcess:
+    # More schedules than the unit lane runs: some bugs need a rare one.
     return subprocess.run([copy / "build/mutant" / program, f"--gtest_filter={test}"],
+                          env={**os.environ, "BRAID_SIM_SEEDS": "2000"},
                           capture_output=True, text=True, timeout=900, check=False)
 
 

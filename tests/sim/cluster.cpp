@@ -427,14 +427,26 @@ const Value* Cluster::latest() const {
 
 /// P1 and P5 hold unless every replica in sync lost its cache before another was made equal again.
 void Cluster::lost_caches(NodeId node) {
+    // Who knows of the latest value may be off; what was adopted is on its disk.
     const Value* value = latest();
-    if (value == nullptr) {
+    std::vector<NodeId> in_sync = value == nullptr ? std::vector<NodeId>{} : value->in_sync_nodes();
+    std::uint64_t epoch = value == nullptr ? 0 : value->epoch;
+    for (const auto& other : nodes_) {
+        const std::optional<Config>& config = other->disk_.config;
+        if (!config || config->adopted.epoch <= epoch)
+            continue;
+        epoch = config->adopted.epoch;
+        in_sync.clear();
+        for (const auto& [member, instance] : config->adopted.in_sync)
+            in_sync.push_back(member);
+    }
+    if (epoch == 0) {
         for (const auto& other : nodes_)
             if (other->on_ && other->disk_.present && other->id_ != node)
                 return;
         return relax();
     }
-    for (const NodeId other : value->in_sync_nodes()) {
+    for (const NodeId other : in_sync) {
         const Node& replica = *nodes_[other];
         if (!replica.disk_.volatile_cache ||
             (other != node && replica.on_ && !replica.disk_.suspect))

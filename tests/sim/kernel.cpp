@@ -491,7 +491,9 @@ void Kernel::check_write(int block) {
     const auto at = writes_.find(block);
     if (at == writes_.end() || !config_ || adopting_ || failing_)
         return;
-    for (const NodeId node : required())
+    Nodes needed = required();
+    needed.insert(dropped_.begin(), dropped_.end());
+    for (const NodeId node : needed)
         if (at->second.acknowledged.count(node) == 0)
             return;
     const int version = at->second.version;
@@ -583,9 +585,20 @@ void Kernel::flush_done(std::vector<int> versions, const Nodes& waiting) {
             send(node, packet);
 }
 
+/// Once all that stay have adopted the configuration, as the instances that it lists.
+void Kernel::release_dropped() {
+    if (dropped_.empty())
+        return;
+    for (const NodeId node : required())
+        if (node != self_ && !is_ready(node) && !bugs_.drops_at_once)
+            return;
+    dropped_.clear();
+}
+
 void Kernel::push() {
     if (next_ && adopting_)
         adopt();
+    release_dropped();
     std::vector<int> pending;
     for (const auto& [block, write] : writes_)
         pending.push_back(block);

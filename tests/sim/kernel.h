@@ -147,6 +147,7 @@ struct KernelBugs {
     bool ignores_lease = false;  ///< adopts a new writer at once, and reads without a lease (R7)
     bool forgets_own = false;    ///< a joiner's own marks are not copied (R6a)
     bool gives_up_join = false;  ///< a join that takes long is forgotten (R6b)
+    bool drops_at_once = false;  ///< a dropped member holds up nothing from its adoption on (R3a)
 };
 
 /// What the host around it gives.
@@ -258,6 +259,7 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     void push();
     void push_write(int block);
     void check_write(int block);
+    void release_dropped();
     void flush_done(std::vector<int> versions, const Nodes& waiting);
     void stable(const std::vector<int>& versions);
     void adopt();
@@ -296,6 +298,8 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     Instance instance_ = 0;
     Instance writer_instance_ = 0;
     Nodes linked_;
+    /// In sync until this writer adopted the configuration; what waits for them does so for now.
+    Nodes dropped_;
     std::uint64_t serve_epoch_ = 0;
     std::uint64_t done_epoch_ = 0;
     bool reconciling_ = false;

@@ -150,8 +150,17 @@ void Kernel::adopt() {
     next_.reset();
     adopting_ = false;
 
-    for (const auto& [node, instance] : next.adopted.in_sync)
+    const bool writes_on =
+        had && old.adopted.writer == self_ && next.adopted.writer == self_ && !deposed;
+    if (!writes_on)
+        dropped_.clear();
+    for (const auto& [node, instance] : old.adopted.in_sync)
+        if (writes_on && linked_.count(node) == 0)
+            dropped_.insert(node);
+    for (const auto& [node, instance] : next.adopted.in_sync) {
         linked_.erase(node);
+        dropped_.erase(node);
+    }
     config_ = next;
     flush_run_++;
     flushing_ = false;
@@ -370,6 +379,7 @@ std::string Kernel::sync_start(NodeId node) {
     if (node == self_)
         disk_.inconsistent = true;
     linked_.insert(node);
+    dropped_.erase(node);
     host_.changed();
     const std::uint64_t run = sync.run;
     // complete_map()

@@ -120,8 +120,10 @@ void Member::drive_office() {
     const bool idle_office = kernel_.service == Service::preparing && adopted(*known_) &&
                              own != nullptr &&
                              (own->instance == 0 || own->instance == kernel_.instance);
-    if (want_ == Want::nothing && !kernel_.done && (is_active() || idle_office) &&
-        kernel_.service != Service::draining && took_over_ && again("demote"))
+    // One that drains is told again by force only: what it waits for may never end.
+    const bool to_tell = kernel_.service != Service::draining || force_demote_;
+    if (want_ == Want::nothing && !kernel_.done && (is_active() || idle_office) && to_tell &&
+        took_over_ && again("demote"))
         act(Demote{.force = force_demote_});
     if (!is_active() && kernel_.service != Service::preparing)
         force_demote_ = false;

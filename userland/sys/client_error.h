@@ -56,9 +56,6 @@ class AttributeReader {
         return has(id) ? std::optional(checked(attributes_.s32(id), id)) : std::nullopt;
     }
     std::string optional_string(std::uint16_t id) { return has(id) ? string(id) : std::string(); }
-    std::span<const std::byte> bytes(std::uint16_t id) {
-        return checked(attributes_.bytes(id), id);
-    }
     /// Exactly as many as the array has.
     template <class Array>
     Array array(std::uint16_t id) {
