@@ -68,21 +68,31 @@ static int put_config(struct sk_buff *msg, struct braid_resource *res)
 	return 0;
 }
 
-static bool suspect(struct braid_resource *res)
+/* What is so of all of this node's replicas that are there. */
+static int put_replicas(struct sk_buff *msg, struct braid_resource *res)
 {
 	struct braid_volume *volume;
+	struct braid_stamp last;
 	unsigned long number;
-	bool any = false;
+	bool suspect = false;
 
+	lockdep_assert_held(&res->lock);
+	spin_lock(&res->state_lock);
+	last = res->last;
+	spin_unlock(&res->state_lock);
 	xa_for_each(&res->volumes, number, volume) {
 		struct braid_disk *disk = braid_disk_get(volume);
 
 		if (!disk)
 			continue;
-		any |= disk->sb.flags & BRAID_SB_SUSPECT;
+		suspect |= disk->sb.flags & BRAID_SB_SUSPECT;
+		/* As it is announced to peers: another disk than the one that was in sync then. */
+		if (memcmp(&disk->sb.last, &last, sizeof(last)))
+			memset(&last, 0, sizeof(last));
 		braid_disk_put(disk);
 	}
-	return any;
+	return (suspect && nla_put_flag(msg, BRAID_A_RESOURCE_SUSPECT)) ||
+	       braid_put_u64(msg, BRAID_A_RESOURCE_LAST_EPOCH, last.epoch) ? -EMSGSIZE : 0;
 }
 
 static int put_migration(struct sk_buff *msg, struct braid_resource *res)
@@ -119,7 +129,7 @@ static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 	    nla_put_string(msg, BRAID_A_RESOURCE_REASON, res->reason) ||
 	    ((res->next || READ_ONCE(res->adopting)) &&
 	     nla_put_flag(msg, BRAID_A_RESOURCE_ADOPTING)) ||
-	    (suspect(res) && nla_put_flag(msg, BRAID_A_RESOURCE_SUSPECT)) ||
+	    put_replicas(msg, res) ||
 	    braid_put_u64(msg, BRAID_A_RESOURCE_HELD, atomic64_read(&res->held_count)) ||
 	    braid_put_u64(msg, BRAID_A_RESOURCE_SEQUENCE, atomic64_read(&res->sequence)))
 		return -EMSGSIZE;

@@ -224,13 +224,17 @@ def test_a_replaced_disk_of_a_peer(lab):
     with mirror(lab, "ab") as r:
         a, b = r.nodes
         r.fio(a, rw="write", bs="1m", size="4m", iodepth=4)
+        before = r.config.epoch
         r.drop(b)
+        assert (a.state()["last-epoch"], b.state()["last-epoch"]) == (r.config.epoch, before)
         b.do("volume-detach", volume=0)
         b.wait_disk("diskless")
         replace(b)
         r.attach(b)
+        assert b.state()["last-epoch"] == 0
         r.tell_config([b])
         assert moved(r.sync(b)) == r.data_bytes()
+        assert b.state()["last-epoch"] == r.config.epoch
         r.compare()
 
 

@@ -100,6 +100,7 @@ ClientResult<ResourceState> decode_resource(const NetlinkMessage& reply) {
     state.source = reader.optional_u32(attr::resource::source);
     state.target = reader.optional_u32(attr::resource::target);
     state.grant = reader.optional_u64(attr::resource::grant).value_or(0);
+    state.last_epoch = reader.optional_u64(attr::resource::last_epoch).value_or(0);
     state.deadline_ms = reader.optional_u32(attr::resource::deadline_ms).value_or(0);
     return checked(std::move(state), reader);
 }

@@ -47,6 +47,8 @@ struct ResourceState {
     /// The adopted one.
     std::optional<KernelConfig> config{};
     std::uint64_t instance = 0;
+    /// When this node's replicas were last in sync; 0: never, or one of them is another since.
+    std::uint64_t last_epoch = 0;
     std::uint32_t service = 0;  ///< netlink::enums::service
     std::string reason;         ///< why service is what it is
     bool adopting = false;

@@ -453,6 +453,9 @@ inline constexpr std::uint16_t grant = 22;
 inline constexpr std::uint16_t deadline_ms = 23;
 /// How far a migration is.
 inline constexpr std::uint16_t migration = 24;
+/// Epoch of the last configuration in which this node's replicas were in sync; 0 if they never
+/// were, or one of them is another since.
+inline constexpr std::uint16_t last_epoch = 25;
 }  // namespace attr::resource
 
 namespace attr::stats {
@@ -716,6 +719,7 @@ inline constexpr auto resource = std::to_array<Attribute>({
     {"grant", 22, AttributeType::u64, false, nullptr, nullptr},
     {"deadline-ms", 23, AttributeType::u32, false, nullptr, nullptr},
     {"migration", 24, AttributeType::u32, false, nullptr, &enumeration::migration},
+    {"last-epoch", 25, AttributeType::u64, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -960,7 +964,7 @@ namespace op::detail::resource_get_lists {
 inline constexpr std::array<std::uint16_t, 1> call_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 20> call_reply{
+inline constexpr std::array<std::uint16_t, 21> call_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
@@ -981,12 +985,13 @@ inline constexpr std::array<std::uint16_t, 20> call_reply{
     attr::resource::target,
     attr::resource::grant,
     attr::resource::deadline_ms,
+    attr::resource::last_epoch,
 };
 inline constexpr Messages call{call_request, call_reply};
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 20> dump_reply{
+inline constexpr std::array<std::uint16_t, 21> dump_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
@@ -1007,6 +1012,7 @@ inline constexpr std::array<std::uint16_t, 20> dump_reply{
     attr::resource::target,
     attr::resource::grant,
     attr::resource::deadline_ms,
+    attr::resource::last_epoch,
 };
 inline constexpr Messages dump{dump_request, dump_reply};
 }  // namespace op::detail::resource_get_lists

@@ -351,6 +351,11 @@ enum braid_a_resource {
 	BRAID_A_RESOURCE_DEADLINE_MS,
 	/* How far a migration is. */
 	BRAID_A_RESOURCE_MIGRATION,
+	/*
+	 * Epoch of the last configuration in which this node's replicas were in
+	 * sync; 0 if they never were, or one of them is another since.
+	 */
+	BRAID_A_RESOURCE_LAST_EPOCH,
 
 	__BRAID_A_RESOURCE_MAX,
 	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1
