@@ -148,6 +148,8 @@ bool Member::edited(const Command& command, const Value& value) const {
 
 std::optional<Reply> Member::progress(Pending& pending) {
     switch (pending.command.verb) {
+        case Verb::initialise:
+            return progress_initialise();
         case Verb::promote:
             return progress_promote(pending);
         case Verb::demote:
@@ -174,6 +176,14 @@ std::optional<Reply> Member::progress(Pending& pending) {
         send(pending.command.node, Chosen{*known_});
     }
     return Reply{};
+}
+
+/// Done once it is durable, as a vote and as the kernel's configuration.
+std::optional<Reply> Member::progress_initialise() const {
+    if (acceptor_->failed())
+        return refusal(Cause::kernel_refused);
+    return kernel_.adopted && kernel_.adopted->lineage == begun_ ? std::optional(Reply{})
+                                                                 : std::nullopt;
 }
 
 std::optional<Reply> Member::progress_promote(Pending& pending) {
@@ -257,8 +267,9 @@ std::optional<Reply> Member::initialise(const Command& command) {
     if (fault(value))
         return refusal(Cause::unknown_node);
     acceptor_->begin(beginning.voter, value);
+    begun_ = value.lineage;
     known_ = value;
-    return Reply{};
+    return std::nullopt;
 }
 
 }  // namespace braid::membership

@@ -317,8 +317,10 @@ void Member::tell_kernel() {
         return;
     const auto& now = kernel_.adopted;
     const bool same = now && now->lineage == known_->lineage;
-    // A new lineage's first vote is stored before anything relies on it.
-    if (!same && acceptor_ && !acceptor_->settled())
+    // A new lineage's first vote is stored before anything relies on it; one that was begun here is
+    // known to nobody else.
+    if (!same && acceptor_ &&
+        (!acceptor_->settled() || (acceptor_->failed() && begun_ == known_->lineage)))
         return;
     if (same && now->epoch >= known_->epoch)
         return;

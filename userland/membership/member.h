@@ -127,6 +127,7 @@ class Member {
     void drive_commands();
     [[nodiscard]] std::optional<Reply> progress(Pending& pending);
     [[nodiscard]] std::optional<Reply> begin_command(const Command& command);
+    [[nodiscard]] std::optional<Reply> progress_initialise() const;
     [[nodiscard]] std::optional<Reply> progress_promote(Pending& pending);
     [[nodiscard]] std::optional<Reply> progress_demote(const Pending& pending);
     [[nodiscard]] std::optional<Reply> progress_migrate(const Pending& pending);
@@ -155,6 +156,8 @@ class Member {
     bool force_demote_ = false;
     /// Epoch in which this node was last promoted, since this program runs.
     std::uint64_t elected_ = 0;
+    /// The lineage that was begun here, since this program runs.
+    std::optional<Lineage> begun_;
     /// Why the last attempt to promote did not succeed.
     Plan refused_;
     /// Members that did not adopt in time, and the epoch.

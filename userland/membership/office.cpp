@@ -295,6 +295,7 @@ void Member::force(const std::string& why) {
         true);
     proposer_.forget();
     acceptor_->begin(beginning.voter, value);
+    begun_ = value.lineage;
     known_ = value;
     elected_ = value.epoch;
     want_ = Want::primary;
