@@ -506,8 +506,9 @@ static void start_write(struct braid_request *req)
 	required = braid_required(res, config);
 	absent = braid_absent(res, config);
 	/*
-	 * A disk that is attached, but neither in sync nor linked, does not count. One that is linked
-	 * was attached before: without it now, it has failed since, and who unlinks it unsticks us.
+	 * A disk that is attached, but neither in sync nor linked, does not count. One that is
+	 * linked was attached before: without it now, it has failed since, and who unlinks it
+	 * unsticks us.
 	 */
 	if (braid_self_in_sync(res, config) || required & ~config->in_sync & self)
 		disk = braid_disk_get(volume);
