@@ -263,6 +263,7 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     void flush_done(std::vector<int> versions, const Nodes& waiting);
     void stable(const std::vector<int>& versions);
     void adopt();
+    void drop(const Config& old, const Config& next);
     void adopt_disk(const Config& old, const Config& next, bool had);
     [[nodiscard]] bool confirmed(const Config& old) const;
     void fold(const Nodes& lost, bool own);

@@ -106,6 +106,20 @@ void Kernel::adopt_disk(const Config& old, const Config& next, bool had) {
         disk_.last = {next.adopted.epoch, next.adopted.id, instance_};
 }
 
+/// after_adoption(): a writer that goes on waits for those that it drops (release_dropped()).
+void Kernel::drop(const Config& old, const Config& next) {
+    if (old.adopted.writer != self_ || next.adopted.writer != self_)
+        dropped_.clear();
+    else
+        for (const auto& [node, instance] : old.adopted.in_sync)
+            if (linked_.count(node) == 0)
+                dropped_.insert(node);
+    for (const auto& [node, instance] : next.adopted.in_sync) {
+        linked_.erase(node);
+        dropped_.erase(node);
+    }
+}
+
 void Kernel::adopt() {
     if (peer_io_ > 0)
         return;
@@ -150,17 +164,7 @@ void Kernel::adopt() {
     next_.reset();
     adopting_ = false;
 
-    const bool writes_on =
-        had && old.adopted.writer == self_ && next.adopted.writer == self_ && !deposed;
-    if (!writes_on)
-        dropped_.clear();
-    for (const auto& [node, instance] : old.adopted.in_sync)
-        if (writes_on && linked_.count(node) == 0)
-            dropped_.insert(node);
-    for (const auto& [node, instance] : next.adopted.in_sync) {
-        linked_.erase(node);
-        dropped_.erase(node);
-    }
+    drop(old, next);
     config_ = next;
     flush_run_++;
     flushing_ = false;
