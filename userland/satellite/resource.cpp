@@ -35,6 +35,7 @@ constexpr mode_t vote_mode = 0600;
 Resource::Resource(Environment environment, ResourceSettings settings)
     : env_(std::move(environment)),
       settings_(std::move(settings)),
+      why_("its vote was not read yet"),
       timer_(env_.loop),
       look_(env_.loop),
       self_(std::make_shared<Resource*>(this)) {
