@@ -381,32 +381,46 @@ static void stop_peer_io(struct braid_resource *res)
 	wait_event(res->wait, !atomic_read(&res->peer_io));
 }
 
+/* In sync under the old configuration, and neither that nor linked under the new one. */
+static u32 gone_members(const struct braid_resource *res, const struct braid_config *old,
+			const struct braid_config *new)
+{
+	return old ? old->in_sync & ~new->in_sync & ~res->linked : 0;
+}
+
+/* Members that a writer which goes on drops: what waits for them is released later (R3a). */
+static u32 dropped_members(const struct braid_resource *res, const struct braid_config *old,
+			   const struct braid_config *new)
+{
+	if (!old || old->writer != res->node || new->writer != res->node)
+		return 0;
+	return (res->dropped | gone_members(res, old, new)) & ~new->in_sync;
+}
+
 static void after_adoption(struct braid_resource *res, const struct braid_config *old,
 			   const struct braid_config *new)
 {
-	bool goes_on = old && old->writer == res->node && new->writer == res->node;
-	u32 gone = old ? (old->in_sync | res->linked) & ~new->in_sync : 0, node, dropped;
+	u32 node, wait, give_up;
 
 	spin_lock(&res->state_lock);
 	WRITE_ONCE(res->linked, res->linked & ~new->in_sync);
-	gone &= ~res->linked;
-	dropped = goes_on ? (res->dropped | (gone & old->in_sync)) & ~new->in_sync : 0;
-	WRITE_ONCE(res->dropped, dropped);
+	wait = res->dropped;
+	give_up = gone_members(res, old, new) & ~wait;
 	spin_unlock(&res->state_lock);
 	for (node = 0; node < BRAID_MAX_NODES; node++) {
 		struct braid_peer *peer = braid_peer_find(res, node);
 
 		if (!peer)
 			continue;
-		if ((gone & ~dropped) >> node & 1)
+		if (give_up >> node & 1)
 			braid_peer_cancel(peer, BRAID_STATUS_OK);
-		else if (dropped >> node & 1)
+		else if (wait >> node & 1)
 			braid_peer_cancel_resync(peer);
 		braid_sync_check(res, node);
 		braid_peer_put(peer);
 	}
 	braid_sync_check(res, res->node);
-	if (!((braid_required(res, new) | dropped) >> res->node & 1))
+	if (!((braid_required(res, new) | wait) >> res->node & 1))
 		braid_unstick_all(res, BLK_STS_OK);
 }
 
@@ -434,7 +448,11 @@ static void adopt_work(struct work_struct *work)
 	if (deposed)
 		depose(res, before);
 	fold = !continues(res, before, &next->c, &instance);
-	if (next->c.in_sync >> res->node & 1) {
+	/*
+	 * Listed as what it was before it was attached anew, the replica lacks nothing: no write
+	 * completes without that one. Its stamp is the one of its disks.
+	 */
+	if (braid_self_in_sync(res, &next->c)) {
 		last.epoch = next->c.epoch;
 		last.id = next->c.id;
 		last.instance = next->c.instance[res->node];
@@ -450,6 +468,8 @@ static void adopt_work(struct work_struct *work)
 	if (deposed)
 		WRITE_ONCE(res->failing, false);
 	stage = braid_migrate_adopt(res, &next->c);
+	/* Whoever sees the configuration, and that it needs a member no more, sees this, too. */
+	WRITE_ONCE(res->dropped, dropped_members(res, before, &next->c));
 	rcu_assign_pointer(res->config, next);
 	spin_unlock(&res->state_lock);
 	mutex_unlock(&res->lock);
@@ -457,11 +477,11 @@ static void adopt_work(struct work_struct *work)
 	braid_migrate_adopted(res, stage);
 	fold_again(res, (before ? before->in_sync & ~next->c.in_sync : 0) |
 			(fold ? BIT(res->node) : 0), fold);
+	/* Nobody is released because all are ready before that is for the new configuration. */
+	braid_peers_update(res);
 	spin_lock(&res->state_lock);
 	WRITE_ONCE(res->adopting, false);
 	spin_unlock(&res->state_lock);
-	/* Before anybody is released because all are ready: for the new configuration, that is. */
-	braid_peers_update(res);
 	after_adoption(res, before, &next->c);
 	if (old)
 		kfree_rcu(old, rcu);

@@ -690,3 +690,17 @@ bool braid_dirty_matches(struct braid_disk *disk, u32 node)
 	braid_peer_put(peer);
 	return same;
 }
+
+int braid_dirty_disown(struct braid_disk *disk, u32 node)
+{
+	struct braid_dirty *dirty = map_of(disk, node);
+	struct braid_stamp *base;
+
+	if (!dirty)
+		return 0;
+	base = &disk->sb.slots[dirty->slot].base;
+	if (!base->epoch)
+		return 0;
+	memset(base, 0, sizeof(*base));
+	return braid_meta_write_super(disk);
+}

@@ -61,6 +61,12 @@ struct braid_dirty *braid_dirty_alone(u64 bytes);
  * the map tell all that it lacks. Under the disk's meta_lock.
  */
 bool braid_dirty_matches(struct braid_disk *disk, u32 node);
+/*
+ * Before another replica of @node is resynced than the one that its map is about: from then on the
+ * map is about none, or that one, put back, would be taken to have what the other one was sent.
+ * Durable on return. Under the disk's meta_lock.
+ */
+int braid_dirty_disown(struct braid_disk *disk, u32 node);
 void braid_dirty_free(struct braid_dirty *dirty);
 /* The map of @node, made and entered in the superblock (in memory) if there was none. May sleep. */
 struct braid_dirty *braid_dirty_make(struct braid_disk *disk, u32 node,

@@ -236,7 +236,7 @@ static int check(struct braid_resource *res, u64 epoch, u32 to, u64 grant)
 		return BIT(m->stage) & (SOURCE | TARGET) && m->to == to ? -EALREADY : -EKEYREVOKED;
 	if (m->stage != BRAID_MIGRATION_NONE)
 		return -EBUSY;
-	if (config->writer == res->node && !braid_is_serving(res))
+	if (config->writer == res->node && (!braid_is_serving(res) || res->suspended))
 		return -EAGAIN;
 	if (!rcu_access_pointer(res->peers[to == res->node ? config->writer : to]))
 		return -ENOENT;

@@ -472,7 +472,7 @@ int braid_nl_resource_migrate_doit(struct sk_buff *skb, struct genl_info *info)
 	case -EBUSY:
 		return refuse(info, grant, err, "another migration is under way; end it first");
 	case -EAGAIN:
-		return refuse(info, epoch, err, "this node is the writer, but does not serve");
+		return refuse(info, epoch, err, "this writer serves nothing, or is suspended");
 	case -ENOENT:
 		return refuse(info, target, err, "the other node is not known: peer-new");
 	}
@@ -507,6 +507,39 @@ int braid_nl_migrate_end_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	return migrate_op(info, braid_migrate_end,
 			  "the token was handed over; only a newer configuration ends this");
+}
+
+static int suspend_op(struct genl_info *info, bool on)
+{
+	struct nlattr *name = info->attrs[BRAID_A_RESOURCE_NAME];
+	struct braid_resource *res;
+	int err;
+
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	err = braid_suspend(res, on);
+	braid_nl_resource_put(res);
+	switch (err) {
+	case -EPERM:
+		return refuse(info, name, err,
+			      "this node is not the writer: its I/O is suspended, and resumed, there");
+	case -EBUSY:
+		return refuse(info, name, err, "a migration is under way; end it first");
+	case -EAGAIN:
+		return refuse(info, name, err, "this node is the writer, but does not serve");
+	}
+	return err;
+}
+
+int braid_nl_resource_suspend_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return suspend_op(info, true);
+}
+
+int braid_nl_resource_resume_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return suspend_op(info, false);
 }
 
 /* ---- volumes ---- */
@@ -630,22 +663,28 @@ int braid_nl_volume_resize_doit(struct sk_buff *skb, struct genl_info *info)
 }
 
 /*
- * struct vote - a vote that is to be stored
+ * struct braid_next_vote - a vote that is to be stored
  */
-struct vote {
-	struct work_struct work;
-	struct braid_volume *volume;
+struct braid_next_vote {
 	u32 length;
 	u8 value[];
 };
 
-static void vote_work(struct work_struct *work)
+/* One work for each volume, which takes what was asked for last: an older vote never overwrites. */
+void braid_vote_work(struct work_struct *work)
 {
-	struct vote *vote = container_of(work, struct vote, work);
-	struct braid_volume *volume = vote->volume;
-	struct braid_disk *disk = braid_disk_get(volume);
+	struct braid_volume *volume = container_of(work, struct braid_volume, vote_work);
+	struct braid_next_vote *vote;
+	struct braid_disk *disk;
 	int err = -ENODEV;
 
+	mutex_lock(&volume->res->lock);
+	vote = volume->next_vote;
+	volume->next_vote = NULL;
+	mutex_unlock(&volume->res->lock);
+	if (!vote)
+		goto out;	/* an earlier run took it, just after this one was queued */
+	disk = braid_disk_get(volume);
 	if (disk) {
 		mutex_lock(&disk->meta_lock);
 		err = braid_meta_vote_set(disk, vote->value, vote->length);
@@ -656,15 +695,16 @@ static void vote_work(struct work_struct *work)
 	}
 	braid_event_simple(volume->res, BRAID_EVENT_KIND_VOTE, .volume = &volume->number,
 			   .new = err ? "failed" : "durable", .error = err);
-	braid_volume_put(volume);
 	kfree(vote);
+out:
+	braid_volume_put(volume);
 }
 
 int braid_nl_vote_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr *value = info->attrs[BRAID_A_VOLUME_VOTE];
+	struct braid_next_vote *vote;
 	struct braid_volume *volume;
-	struct vote *vote;
 	int err;
 
 	if (!value)
@@ -683,12 +723,15 @@ int braid_nl_vote_set_doit(struct sk_buff *skb, struct genl_info *info)
 		return refuse(info, info->attrs[BRAID_A_VOLUME_VOLUME], -ENODEV,
 			      "the volume has no disk to keep a vote");
 	}
-	vote->volume = volume;
 	vote->length = nla_len(value);
 	memcpy(vote->value, nla_data(value), vote->length);
-	INIT_WORK(&vote->work, vote_work);
-	queue_work(braid_wq, &vote->work);
-	mutex_unlock(&volume->res->lock);
+	kfree(volume->next_vote);
+	volume->next_vote = vote;
+	/* The reference is the work's; one that is queued already has its own. */
+	if (queue_work(braid_wq, &volume->vote_work))
+		mutex_unlock(&volume->res->lock);
+	else
+		put_volume(volume);
 	return 0;
 }
 

@@ -115,7 +115,7 @@ static int put_migration(struct sk_buff *msg, struct braid_resource *res)
 
 static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 {
-	bool done;
+	bool done, suspended;
 
 	lockdep_assert_held(&res->lock);
 	if (nla_put_string(msg, BRAID_A_RESOURCE_NAME, res->name) ||
@@ -137,8 +137,11 @@ static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 	rcu_read_lock();
 	done = braid_config(res) && res->done_epoch == braid_config(res)->epoch;
 	rcu_read_unlock();
+	suspended = res->suspended;
 	spin_unlock(&res->state_lock);
-	if (done && nla_put_flag(msg, BRAID_A_RESOURCE_DONE))
+	if ((done && nla_put_flag(msg, BRAID_A_RESOURCE_DONE)) ||
+	    (suspended && nla_put_flag(msg, BRAID_A_RESOURCE_SUSPENDED)) ||
+	    nla_put_u32(msg, BRAID_A_RESOURCE_IN_FLIGHT, atomic_read(&res->in_flight)))
 		return -EMSGSIZE;
 	return put_migration(msg, res);
 }

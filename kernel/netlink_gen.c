@@ -255,7 +255,15 @@ static const struct nla_policy braid_nl_verify_get_policy[BRAID_A_PEER_NAME + 1]
 	[BRAID_A_PEER_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 };
 
-const struct genl_ops braid_nl_ops[34] = {
+static const struct nla_policy braid_nl_resource_suspend_policy[BRAID_A_RESOURCE_NAME + 1] = {
+	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+};
+
+static const struct nla_policy braid_nl_resource_resume_policy[BRAID_A_RESOURCE_NAME + 1] = {
+	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+};
+
+const struct genl_ops braid_nl_ops[36] = {
 	{
 		.cmd		= BRAID_CMD_MODULE_GET,
 		.doit		= braid_nl_module_get_doit,
@@ -497,6 +505,20 @@ const struct genl_ops braid_nl_ops[34] = {
 		.dumpit		= braid_nl_verify_get_dumpit,
 		.policy		= braid_nl_verify_get_policy,
 		.maxattr	= BRAID_A_PEER_NAME,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_RESOURCE_SUSPEND,
+		.doit		= braid_nl_resource_suspend_doit,
+		.policy		= braid_nl_resource_suspend_policy,
+		.maxattr	= BRAID_A_RESOURCE_NAME,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_RESOURCE_RESUME,
+		.doit		= braid_nl_resource_resume_doit,
+		.policy		= braid_nl_resource_resume_policy,
+		.maxattr	= BRAID_A_RESOURCE_NAME,
 		.flags		= GENL_ADMIN_PERM,
 	},
 };

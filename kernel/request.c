@@ -262,6 +262,8 @@ static void stick(struct braid_request *req)
 	smp_mb();
 	rcu_read_lock();
 	config = braid_config(res);
+	/* A configuration is not seen before what it dropped. */
+	smp_rmb();
 	gone = !config || READ_ONCE(res->failing) ||
 	       !((braid_required(res, config) | READ_ONCE(res->dropped)) >> res->node & 1);
 	rcu_read_unlock();
@@ -382,6 +384,8 @@ static enum gate gate(struct braid_request *req)
 	switch (READ_ONCE(res->service)) {
 	case BRAID_SERVICE_SERVING:
 	case BRAID_SERVICE_HELD:
+		if (READ_ONCE(res->suspended))
+			return GATE_HOLD;
 		return req->type == BRAID_MSG_READ && !braid_lease_valid(res) ? GATE_HOLD :
 										GATE_OPEN;
 	case BRAID_SERVICE_SECONDARY:

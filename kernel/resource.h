@@ -58,6 +58,8 @@ struct braid_adopted {
  * @draining: demotion, or the hand-over of a migration, waits for I/O to end
  * @drains: changes when a draining was given up
  * @failing: all I/O fails until demoted (force, policy, or all replicas lost)
+ * @suspended: an administrator holds new I/O, until resumed, demoted or failing; read without the
+ *	lock on the I/O path
  * @done_epoch: epoch in which this node was the writer and irrevocably stopped
  * @migration: the last one that this node took part in; @migrate_work does what follows from it
  * @grant_until: end of the last lease granted, to the configuration's writer; CLOCK_BOOTTIME ns
@@ -102,6 +104,7 @@ struct braid_resource {
 	bool draining;
 	u64 drains;
 	bool failing;
+	bool suspended;
 	u64 done_epoch;
 	u64 grant_until;
 	u64 held_since;
@@ -165,6 +168,8 @@ void braid_unstick_full(struct braid_resource *res);
 void braid_unstick_all(struct braid_resource *res, blk_status_t status);
 int braid_serve(struct braid_resource *res, u64 epoch, u32 reference);
 int braid_demote(struct braid_resource *res, bool force);
+/* An administrator holds new I/O, or lets it go on. What is under way ends by itself. */
+int braid_suspend(struct braid_resource *res, bool on);
 
 static inline const struct braid_config *braid_config(const struct braid_resource *res)
 {

@@ -26,6 +26,8 @@ static u32 missing_members(struct braid_resource *res, const struct braid_config
 	return missing;
 }
 
+static const char suspended[] = "suspended by an administrator";
+
 static u32 service_now(struct braid_resource *res, const char **reason)
 {
 	const struct braid_config *config = braid_config(res);
@@ -63,6 +65,9 @@ static u32 service_now(struct braid_resource *res, const char **reason)
 	*reason = "a lease has run out";
 	if (!braid_lease_valid(res))
 		return BRAID_SERVICE_HELD;
+	*reason = suspended;
+	if (res->suspended)
+		return BRAID_SERVICE_HELD;
 	*reason = "all is well";
 	return BRAID_SERVICE_SERVING;
 }
@@ -84,7 +89,8 @@ void braid_service_update(struct braid_resource *res)
 	rcu_read_unlock();
 	WRITE_ONCE(res->service, service);
 	res->reason = reason;
-	if (service != BRAID_SERVICE_HELD)
+	/* What an administrator holds does not fail by policy: its time begins when that ends. */
+	if (service != BRAID_SERVICE_HELD || res->suspended)
 		res->held_since = 0;
 	else if (!res->held_since)
 		res->held_since = now;
@@ -147,7 +153,8 @@ static void release_dropped(struct braid_resource *res)
 	spin_lock(&res->state_lock);
 	rcu_read_lock();
 	config = braid_config(res);
-	mask = config && missing_members(res, config) ? 0 : res->dropped;
+	/* While one is adopted, who is ready may be that for the one before. */
+	mask = res->adopting || (config && missing_members(res, config)) ? 0 : res->dropped;
 	rcu_read_unlock();
 	WRITE_ONCE(res->dropped, res->dropped & ~mask);
 	spin_unlock(&res->state_lock);
@@ -211,6 +218,7 @@ void braid_service_fail(struct braid_resource *res, const char *reason)
 	spin_lock(&res->state_lock);
 	was = res->failing;
 	WRITE_ONCE(res->failing, true);
+	WRITE_ONCE(res->suspended, false);
 	spin_unlock(&res->state_lock);
 	if (!was)
 		braid_warn(res, "all I/O fails: %s\n", reason);
@@ -384,10 +392,56 @@ static void demote_work(struct work_struct *work)
 	res->serve_epoch = 0;
 	WRITE_ONCE(res->draining, false);
 	WRITE_ONCE(res->failing, false);
+	WRITE_ONCE(res->suspended, false);
 	spin_unlock(&res->state_lock);
 	braid_service_update(res);
 	braid_peers_announce(res);
 	braid_migrate_handed_over(res, old);
+}
+
+/* ---- suspension ---- */
+
+static int may_suspend(struct braid_resource *res, bool on)
+{
+	const struct braid_config *config = braid_config(res);
+
+	lockdep_assert_held(&res->state_lock);
+	if (!config || config->writer != res->node || res->done_epoch == config->epoch)
+		return -EPERM;
+	if (!on)
+		return 0;
+	/* The target's reads go through this node: they would wait, as would the token. */
+	if (res->migration.stage != BRAID_MIGRATION_NONE)
+		return -EBUSY;
+	return res->failing || res->draining || !braid_is_serving(res) ? -EAGAIN : 0;
+}
+
+int braid_suspend(struct braid_resource *res, bool on)
+{
+	bool changes;
+	u32 old;
+	int err;
+
+	spin_lock(&res->state_lock);
+	rcu_read_lock();
+	err = may_suspend(res, on);
+	rcu_read_unlock();
+	changes = !err && res->suspended != on;
+	if (changes)
+		WRITE_ONCE(res->suspended, on);
+	old = res->service;
+	spin_unlock(&res->state_lock);
+	if (!changes)
+		return err;
+	/* Requests are counted first and look at @suspended then; a dump counts them after this. */
+	smp_mb();
+	braid_service_update(res);
+	/* Where it was held, and is, for another reason: no other event tells. */
+	if (old == BRAID_SERVICE_HELD && READ_ONCE(res->service) == old)
+		braid_event_simple(res, BRAID_EVENT_KIND_SERVICE, .old = braid_service_names[old],
+				   .new = braid_service_names[old],
+				   .cause = on ? suspended : "resumed by an administrator");
+	return 0;
 }
 
 void braid_service_init(struct braid_resource *res)

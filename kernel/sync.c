@@ -241,13 +241,19 @@ static struct braid_dirty *work_map(struct braid_sync *sync, struct braid_volume
 	u32 node = sync->node;
 	const struct braid_stamp none = {};
 	struct braid_dirty *map;
+	int err = 0;
 
 	*full = sync->mode & BRAID_SYNC_FULL;
-	if (!disk)
-		return braid_dirty_alone(volume->size);
+	if (!disk) {
+		map = braid_dirty_alone(volume->size);
+		return map ?: ERR_PTR(-ENOMEM);
+	}
 	mutex_lock(&disk->meta_lock);
-	*full |= !braid_dirty_matches(disk, node);
-	map = braid_dirty_make(disk, node, &none);
+	if (!braid_dirty_matches(disk, node)) {
+		*full = true;
+		err = braid_dirty_disown(disk, node);
+	}
+	map = err ? ERR_PTR(err) : braid_dirty_make(disk, node, &none) ?: ERR_PTR(-ENOSPC);
 	mutex_unlock(&disk->meta_lock);
 	return map;
 }
@@ -308,7 +314,7 @@ static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
 	int err;
 
 	map = work_map(sync, volume, disk, &full);
-	err = map ? 0 : -ENOSPC;
+	err = PTR_ERR_OR_ZERO(map);
 	if (!err) {
 		sync->waits_for = "the target's marks";
 		err = complete_map(sync, volume, disk, full, map);
@@ -318,7 +324,7 @@ static int sync_volume(struct braid_sync *sync, struct braid_volume *volume)
 		enter_state(sync, BRAID_SYNC_STATE_RUNNING, "the ranges to copy are known");
 		err = braid_sync_map(sync, volume, map);
 	}
-	if (!disk)
+	if (!disk && !IS_ERR(map))
 		braid_dirty_free(map);
 	if (disk)
 		braid_disk_put(disk);

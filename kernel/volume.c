@@ -294,6 +294,7 @@ int braid_volume_new(struct braid_resource *res, u32 number, u32 minor)
 	INIT_WORK(&volume->stable_work, braid_stable_work);
 	INIT_WORK(&volume->restart_work, braid_restart_work);
 	INIT_WORK(&volume->remove_work, remove_work);
+	INIT_WORK(&volume->vote_work, braid_vote_work);
 	INIT_WORK(&volume->free_work, free_work);
 	INIT_DELAYED_WORK(&volume->close_work, braid_close_work);
 	volume->res = res;

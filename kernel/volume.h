@@ -55,6 +55,8 @@ struct braid_volume {
 	bool growing;			/* under the resource's lock */
 	struct braid_disk __rcu *disk;
 	u32 disk_state;
+	struct braid_next_vote *next_vote;	/* to be stored; under the resource's lock */
+	struct work_struct vote_work;
 	struct braid_regions *regions;
 	struct braid_remote remote[BRAID_MAX_NODES];
 
@@ -118,6 +120,7 @@ u64 braid_replica_bytes(struct braid_volume *volume, u32 node, u64 *stored);
  */
 int braid_volume_resize(struct braid_volume *volume);
 struct braid_volume *braid_volume_find(struct braid_resource *res, u32 number);
+void braid_vote_work(struct work_struct *work);
 int braid_volume_init(void);
 void braid_volume_exit(void);
 

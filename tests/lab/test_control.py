@@ -212,6 +212,15 @@ def test_votes_are_kept(lab):
             a.do("vote-set", volume=0, vote=f"{byte}*{size}")
             a.wait(lambda value=value: a.do("vote-get", volume=0)["vote"] == value, "the vote to be durable")
         assert [event for event in a.events() if event.get("kind") == "vote"]
+        # Those that come while one is written: the last of them follows, and nothing older after it.
+        a.disks[0].slow(200)
+        before = len([event for event in a.events() if event.get("kind") == "vote"])
+        for number in range(16):
+            value = f"{number:02x}" * 100
+            a.do("vote-set", volume=0, vote=value)
+        a.wait(lambda: a.do("vote-get", volume=0)["vote"] == value, "the last vote to be durable")
+        a.disks[0].heal()
+        assert 1 <= len([event for event in a.events() if event.get("kind") == "vote"]) - before < 16
         b.disks[0].slow(5000)
         start = time.monotonic()
         assert b.do("vote-get", volume=0).get("vote", "") == ""  # no operation waits for a disk

@@ -4,9 +4,10 @@
 Each test ends with a comparison of the replicas below Braid (P3).
 """
 import time
+from dataclasses import replace
 
 import pytest
-from braidlab.braid import mirror
+from braidlab.braid import NO_WRITER, mirror
 from braidlab.oracle import read_blocks, stamp
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
@@ -529,4 +530,30 @@ def test_what_is_stable_is_durable(lab):
         r.power_on(b)
         r.sync(b)
         r.check_data(a)
+        r.compare()
+
+
+@pytest.mark.uml
+def test_a_replica_attached_anew_stays_the_one_that_is_listed(lab):
+    """R4: configurations without a writer that list it as it was before do not make a stranger of it."""
+    with mirror(lab, ["a", "b"]) as r:
+        a, b = r.nodes
+        r.write(a, count=50)
+        r.drop(b)
+        r.write(a, count=50)
+        r.demote(a)
+        a.do("volume-detach", volume=0)
+        a.wait_disk("diskless")
+        r.attach(a)
+        assert a.state()["instance"] != r.config.in_sync[a.id]
+        before = a.state()["last-epoch"]
+        assert before == r.config.epoch
+        for _ in range(2):
+            r.config = replace(r.config, epoch=r.config.epoch + 1, id=r.config.id ^ 1, writer=NO_WRITER)
+            r.tell_config([a, b])
+            assert a.state()["last-epoch"] == before
+        r.configure(writer=a, in_sync=[a])
+        r.serve(a)
+        r.check_data(a, at_least=100)
+        r.sync(b)
         r.compare()

@@ -152,7 +152,8 @@ inline constexpr std::uint64_t preparing = 0x1;
 inline constexpr std::uint64_t reconciling = 0x2;
 /// Reads and writes are served.
 inline constexpr std::uint64_t serving = 0x3;
-/// I/O waits: for members to adopt, for a member that is away, or for a lease.
+/// I/O waits: for members to adopt, for a member that is away, for a lease, or because an
+/// administrator suspended it.
 inline constexpr std::uint64_t held = 0x4;
 /// I/O under way ends, new I/O waits; then the node is no writer any more.
 inline constexpr std::uint64_t draining = 0x5;
@@ -456,6 +457,11 @@ inline constexpr std::uint16_t migration = 24;
 /// Epoch of the last configuration in which this node's replicas were in sync; 0 if they never
 /// were, or one of them is another since.
 inline constexpr std::uint16_t last_epoch = 25;
+/// An administrator suspended the application's I/O. Reason tells what else it waits for, if
+/// anything.
+inline constexpr std::uint16_t suspended = 26;
+/// Requests of the application under way: reads, writes and flushes, held ones not included.
+inline constexpr std::uint16_t in_flight = 27;
 }  // namespace attr::resource
 
 namespace attr::stats {
@@ -720,6 +726,8 @@ inline constexpr auto resource = std::to_array<Attribute>({
     {"deadline-ms", 23, AttributeType::u32, false, nullptr, nullptr},
     {"migration", 24, AttributeType::u32, false, nullptr, &enumeration::migration},
     {"last-epoch", 25, AttributeType::u64, false, nullptr, nullptr},
+    {"suspended", 26, AttributeType::flag, false, nullptr, nullptr},
+    {"in-flight", 27, AttributeType::u32, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -964,7 +972,7 @@ namespace op::detail::resource_get_lists {
 inline constexpr std::array<std::uint16_t, 1> call_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 21> call_reply{
+inline constexpr std::array<std::uint16_t, 23> call_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
@@ -986,12 +994,14 @@ inline constexpr std::array<std::uint16_t, 21> call_reply{
     attr::resource::grant,
     attr::resource::deadline_ms,
     attr::resource::last_epoch,
+    attr::resource::suspended,
+    attr::resource::in_flight,
 };
 inline constexpr Messages call{call_request, call_reply};
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 21> dump_reply{
+inline constexpr std::array<std::uint16_t, 23> dump_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
@@ -1013,6 +1023,8 @@ inline constexpr std::array<std::uint16_t, 21> dump_reply{
     attr::resource::grant,
     attr::resource::deadline_ms,
     attr::resource::last_epoch,
+    attr::resource::suspended,
+    attr::resource::in_flight,
 };
 inline constexpr Messages dump{dump_request, dump_reply};
 }  // namespace op::detail::resource_get_lists
@@ -1277,7 +1289,8 @@ inline constexpr Messages call{call_request, call_reply};
 
 namespace op {
 /// Store the register's ballot and value in the volume's metadata. The event vote tells when it is
-/// durable.
+/// durable. It takes the place of one that waits to be written; none is overwritten by an older
+/// one.
 inline constexpr Operation vote_set{
     "vote-set", 18, &set::volume,
     &op::detail::vote_set_lists::call, nullptr,
@@ -1639,6 +1652,43 @@ inline constexpr Operation event{
     "events", op::detail::event_lists::event};
 }  // namespace op
 
+namespace op::detail::resource_suspend_lists {
+inline constexpr std::array<std::uint16_t, 1> call_request{
+    attr::resource::name,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::resource_suspend_lists
+
+namespace op {
+/// On a writer that serves: hold new I/O of the application, whatever the policy. What is under way
+/// goes on; once in-flight was 0 it has ended. Resyncs, leases and configurations go on. The
+/// suspension ends with resource-resume, and where this node stops serving: demoted, by force or
+/// not, or deposed. Refused during a migration, and a migration is refused meanwhile. Again:
+/// nothing changes.
+inline constexpr Operation resource_suspend{
+    "resource-suspend", 36, &set::resource,
+    &op::detail::resource_suspend_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
+namespace op::detail::resource_resume_lists {
+inline constexpr std::array<std::uint16_t, 1> call_request{
+    attr::resource::name,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::resource_resume_lists
+
+namespace op {
+/// On the writer: end resource-suspend. I/O that was held goes on, unless it waits for something
+/// else. If it is not suspended nothing changes.
+inline constexpr Operation resource_resume{
+    "resource-resume", 37, &set::resource,
+    &op::detail::resource_resume_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
 inline constexpr auto operations = std::to_array<const Operation*>({
     &op::module_get,
     &op::resource_new,
@@ -1675,6 +1725,8 @@ inline constexpr auto operations = std::to_array<const Operation*>({
     &op::verify_stop,
     &op::verify_get,
     &op::event,
+    &op::resource_suspend,
+    &op::resource_resume,
 });
 
 }  // namespace braid::netlink

@@ -78,8 +78,8 @@ enum braid_service {
 	/* Reads and writes are served. */
 	BRAID_SERVICE_SERVING = 3,
 	/*
-	 * I/O waits: for members to adopt, for a member that is away, or for a
-	 * lease.
+	 * I/O waits: for members to adopt, for a member that is away, for a
+	 * lease, or because an administrator suspended it.
 	 */
 	BRAID_SERVICE_HELD = 4,
 	/*
@@ -356,6 +356,16 @@ enum braid_a_resource {
 	 * sync; 0 if they never were, or one of them is another since.
 	 */
 	BRAID_A_RESOURCE_LAST_EPOCH,
+	/*
+	 * An administrator suspended the application's I/O. Reason tells what
+	 * else it waits for, if anything.
+	 */
+	BRAID_A_RESOURCE_SUSPENDED,
+	/*
+	 * Requests of the application under way: reads, writes and flushes,
+	 * held ones not included.
+	 */
+	BRAID_A_RESOURCE_IN_FLIGHT,
 
 	__BRAID_A_RESOURCE_MAX,
 	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1
@@ -686,7 +696,8 @@ enum braid_cmd {
 	BRAID_CMD_VOLUME_DETACH,
 	/*
 	 * Store the register's ballot and value in the volume's metadata. The
-	 * event vote tells when it is durable.
+	 * event vote tells when it is durable. It takes the place of one that
+	 * waits to be written; none is overwritten by an older one.
 	 */
 	BRAID_CMD_VOTE_SET,
 	/* The register's ballot and value that are durable. */
@@ -751,6 +762,21 @@ enum braid_cmd {
 	BRAID_CMD_VERIFY_GET,
 	/* A change of state. */
 	BRAID_CMD_EVENT,
+	/*
+	 * On a writer that serves: hold new I/O of the application, whatever
+	 * the policy. What is under way goes on; once in-flight was 0 it has
+	 * ended. Resyncs, leases and configurations go on. The suspension ends
+	 * with resource-resume, and where this node stops serving: demoted, by
+	 * force or not, or deposed. Refused during a migration, and a migration
+	 * is refused meanwhile. Again: nothing changes.
+	 */
+	BRAID_CMD_RESOURCE_SUSPEND,
+	/*
+	 * On the writer: end resource-suspend. I/O that was held goes on,
+	 * unless it waits for something else. If it is not suspended nothing
+	 * changes.
+	 */
+	BRAID_CMD_RESOURCE_RESUME,
 
 	__BRAID_CMD_MAX,
 	BRAID_CMD_MAX = __BRAID_CMD_MAX - 1
