@@ -449,10 +449,22 @@ void Cluster::lost_caches(NodeId node) {
     for (const NodeId other : in_sync) {
         const Node& replica = *nodes_[other];
         if (!replica.disk_.volatile_cache ||
-            (other != node && replica.on_ && !replica.disk_.suspect))
+            (other != node && replica.on_ && !replica.disk_.suspect && !is_swapped(other)))
             return;
     }
     relax();
+}
+
+/// Whether the disk that was in sync is out of this host. Once the one in its place has joined it
+/// is like any other, also after it was attached anew.
+bool Cluster::is_swapped(NodeId node) {
+    if (node != swapped_node || !swapped_)
+        return false;
+    const Value* value = latest();
+    const membership::Seat* seat = value == nullptr ? nullptr : value->seat(node);
+    const auto& kernel = nodes_[node]->kernel_;
+    swapped_ = seat == nullptr || !kernel || seat->instance != kernel->view().instance;
+    return swapped_;
 }
 
 void Cluster::relax() {
@@ -546,10 +558,24 @@ void Cluster::jump_wall(NodeId node, std::int64_t ms) {
     nodes_[node]->wall_jump_ += ms;
 }
 
-void Cluster::replace_disk(NodeId node) {
+Disk Cluster::replace_disk(NodeId node) {
     Disk fresh;
     fresh.volatile_cache = recipe_.volatile_caches;
-    nodes_[node]->disk_ = fresh;
+    return std::exchange(nodes_[node]->disk_, fresh);
+}
+
+void Cluster::put_disk(NodeId node, const Disk& disk) {
+    nodes_[node]->disk_ = disk;
+}
+
+void Cluster::swap_disk() {
+    swapped_ = true;
+    power(swapped_node, false);
+    Disk other = replace_disk(swapped_node);
+    if (shelf_)
+        put_disk(swapped_node, *shelf_);
+    shelf_ = std::move(other);
+    power(swapped_node, true);
 }
 
 void Cluster::lose_votes(NodeId node) {
@@ -584,7 +610,10 @@ void Cluster::mishap() {
     const auto node = static_cast<NodeId>(pick(nodes_.size()));
     const auto other = static_cast<NodeId>(pick(nodes_.size()));
     const std::uint64_t what = pick(100);
-    if (what < 14)
+    is_swapped(swapped_node);
+    if (what < 2 && nodes_.size() > 2)
+        swap_disk();
+    else if (what < 14)
         power(node, false);
     else if (what < 34)
         power(node, true);

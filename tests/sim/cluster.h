@@ -49,7 +49,11 @@ class Cluster {
     void cut_both(NodeId a, NodeId b, bool on);
     void heal();
     void jump_wall(NodeId node, std::int64_t ms);
-    void replace_disk(NodeId node);
+    /// By a blank one, while the node is off; the old one, for put_disk().
+    Disk replace_disk(NodeId node);
+    void put_disk(NodeId node, const Disk& disk);
+    /// Of one and the same host: by a blank one, then by the one of before, and so on.
+    void swap_disk();
     /// One random misfortune, or a command.
     void mishap();
     /// An application on each host that has the device open, every few ms.
@@ -76,6 +80,7 @@ class Cluster {
     [[nodiscard]] std::vector<NodeId> fence_requests() const { return fences_; }
     void fenced(NodeId by, NodeId node, bool ok);
     [[nodiscard]] const std::vector<std::string>& trace() const { return trace_; }
+    bool is_swapped(NodeId node);
     void relax();
     std::uint64_t random() { return random_(); }
     std::uint64_t pick(std::uint64_t n) { return random_() % n; }
@@ -103,6 +108,9 @@ class Cluster {
     std::map<std::pair<std::int64_t, std::uint64_t>, std::function<void()>> queue_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::set<std::pair<NodeId, NodeId>> cuts_;
+    static constexpr NodeId swapped_node = 1;
+    std::optional<Disk> shelf_{};
+    bool swapped_ = false;
     std::uint64_t sessions_ = 0;
     std::uint64_t commands_ = 0;
     bool applications_ = true;

@@ -30,6 +30,7 @@ Kernel::Kernel(Host& host, NodeId self, Disk& disk, const Nodes& peers, std::int
     disk.log.clear();
     disk.in_use = true;
     config_ = disk.config;
+    last_ = disk.last;
     if (config_)
         grant_until_ = host.clock() + lease_ms;
 }
@@ -116,7 +117,7 @@ bool Kernel::is_writer() const {
 
 State Kernel::state() const {
     State state{.instance = instance_,
-                .last = disk_.present ? disk_.last : Stamp{},
+                .last = disk_.present && disk_.last == last_ ? last_ : Stamp{},
                 .suspect = disk_.present && disk_.suspect,
                 .diskful = disk_.present};
     if (config_) {
@@ -142,7 +143,7 @@ KernelView Kernel::view() const {
                     .diskful = disk_.present,
                     .suspect = disk_.present && disk_.suspect,
                     .instance = instance_,
-                    .last_epoch = disk_.present ? disk_.last.epoch : 0,
+                    .last_epoch = state().last.epoch,
                     .opens = open_ ? 1U : 0U,
                     .stage = stage_,
                     .grant = grant_};

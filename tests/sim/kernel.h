@@ -147,6 +147,7 @@ struct KernelBugs {
     bool ignores_lease = false;  ///< adopts a new writer at once, and reads without a lease (R7)
     bool forgets_own = false;    ///< a joiner's own marks are not copied (R6a)
     bool gives_up_join = false;  ///< a join that takes long is forgotten (R6b)
+    bool keeps_base = false;     ///< a map goes on naming a disk while another is resynced (R6a)
     bool drops_at_once = false;  ///< a dropped member holds up nothing from its adoption on (R3a)
 };
 
@@ -292,6 +293,8 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     const KernelBugs& bugs_;
     std::map<NodeId, Peer> peers_;
     std::optional<Config> config_;
+    /// When this node was last in sync; a disk with another stamp is another one.
+    Stamp last_{};
     std::optional<Config> next_;
     bool adopting_ = false;
     int peer_io_ = 0;

@@ -166,6 +166,9 @@ void Kernel::adopt() {
 
     drop(old, next);
     config_ = next;
+    const auto self = next.adopted.in_sync.find(self_);
+    if (self != next.adopted.in_sync.end() && self->second == instance_)
+        last_ = {next.adopted.epoch, next.adopted.id, instance_};
     flush_run_++;
     flushing_ = false;
     migrate_adopt(next);
@@ -405,9 +408,12 @@ std::string Kernel::sync_start(NodeId node) {
                 });
     };
     if (self_in_sync() && node != self_) {
-        const DirtyMap& map = disk_.dirty[node];
+        DirtyMap& map = disk_.dirty[node];
         const Stamp last = peers_[node].remote.last;
-        with_marks(map.base == last && !(last == Stamp{}) ? map.marked : all_blocks());
+        const bool same = map.base == last && !(last == Stamp{});
+        if (!same && !bugs_.keeps_base)
+            map.base = {};
+        with_marks(same ? map.marked : all_blocks());
         return "";
     }
     const int source = source_for(node);

@@ -40,6 +40,17 @@ Recipe recipe_for(std::uint64_t seed) {
     return recipe;
 }
 
+bool is_promoted(Cluster& cluster) {
+    return cluster.run_until(300000, [&] {
+        if (cluster.serving() != no_node)
+            return true;
+        for (NodeId node = 0; node < cluster.size(); node++)
+            if (cluster.up(node) && cluster.pick(100) == 0 && cluster.can_promote(node))
+                cluster.command(node, {.verb = membership::Verb::promote});
+        return false;
+    });
+}
+
 /// What went wrong, or nothing.
 std::string schedule(Cluster& cluster) {
     cluster.initialise(0, cluster.pick(2) == 0);
@@ -48,16 +59,13 @@ std::string schedule(Cluster& cluster) {
         cluster.mishap();
         cluster.run(static_cast<std::int64_t>(cluster.pick(cluster.pick(4) == 0 ? 12000 : 1500)));
     }
-    cluster.heal();
     // Healed, it serves again wherever it is asked to, and all replicas become equal.
-    const bool serves = cluster.run_until(300000, [&] {
-        if (cluster.serving() != no_node)
-            return true;
-        for (NodeId node = 0; node < cluster.size(); node++)
-            if (cluster.up(node) && cluster.pick(100) == 0 && cluster.can_promote(node))
-                cluster.command(node, {.verb = membership::Verb::promote});
-        return false;
-    });
+    cluster.heal();
+    bool serves = is_promoted(cluster);
+    if (!serves && cluster.violation().empty() && cluster.size() > 2) {
+        cluster.swap_disk();  // the one in sync may be out of the host
+        serves = is_promoted(cluster);
+    }
     if (!cluster.violation().empty())
         return cluster.violation();
     if (!serves)

@@ -139,6 +139,7 @@ TEST(Scenario, AForkIsNamedAndEndedByOneCommand) {
     const auto fork = cluster.member(1).explain().forks.at(0);
     EXPECT_EQ(fork.node, 0U);
     EXPECT_GT(fork.age_ms, 0);
+    EXPECT_EQ(fork.lineage, cluster.member(0).known()->lineage);
     cluster.run(5000);
     EXPECT_NE(cluster.member(0).known()->lineage, cluster.member(1).known()->lineage)
         << "nothing is merged by itself";
@@ -146,6 +147,12 @@ TEST(Scenario, AForkIsNamedAndEndedByOneCommand) {
     EXPECT_TRUE(cluster.run_until(30000, [&] { return cluster.all_in_sync(); }))
         << cluster.describe();
     EXPECT_EQ(cluster.member(0).known()->lineage, cluster.member(1).known()->lineage);
+    const auto why = cluster.member(0).explain();
+    EXPECT_EQ(why.lineage, cluster.member(1).known()->lineage);
+    EXPECT_EQ(why.id, cluster.member(0).known()->id);
+    ASSERT_FALSE(why.history.empty());
+    EXPECT_EQ(why.history.back().lineage, fork.lineage);
+    EXPECT_TRUE(why.history.back().discarded);
     for (int block = 0; block < blocks; block++)
         EXPECT_GE(cluster.disk(1).view(block), 0);
     EXPECT_EQ(cluster.violation(), "");
@@ -198,6 +205,34 @@ TEST(Scenario, AReplacedHostIsEnrolledAgainAsAnotherVoter) {
                                              seat->voter != before;
                                   }))
         << "V1\n"
+        << cluster.describe();
+    EXPECT_EQ(cluster.violation(), "");
+}
+
+TEST(Scenario, AnOldDiskThatIsPutBackIsNotTheOneInSync) {
+    // Witnesses enough that the votes of the disks are not needed.
+    Recipe recipe =
+        recipe_of({Role::diskful, Role::diskful, Role::witness, Role::witness, Role::witness});
+    recipe.volatile_caches = false;
+    Cluster cluster(recipe);
+    begin(cluster);
+    cluster.power(1, false);
+    cluster.run(5000);
+    const Disk old = cluster.replace_disk(1);
+    cluster.power(1, true);
+    ASSERT_TRUE(cluster.run_until(40000, [&] { return cluster.all_in_sync(); }))
+        << cluster.describe();
+    cluster.run(2000);
+    cluster.all_power_off();
+    cluster.put_disk(1, old);
+    for (const NodeId node : {1U, 2U, 3U, 4U})
+        cluster.power(node, true);
+    cluster.open(1);
+    cluster.command(1, {.verb = Verb::promote});
+    cluster.run(30000);
+    EXPECT_EQ(cluster.serving(), no_node) << "P1: it has what was acknowledged long ago";
+    cluster.power(0, true);
+    EXPECT_TRUE(cluster.run_until(60000, [&] { return cluster.all_in_sync(); }))
         << cluster.describe();
     EXPECT_EQ(cluster.violation(), "");
 }

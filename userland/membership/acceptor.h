@@ -50,6 +50,9 @@ class Acceptor {
     [[nodiscard]] std::vector<Outgoing> take_answers();
 
   private:
+    /// Tests that have to tell whether two of them are in the same state.
+    friend struct Inside;
+
     struct Held {
         std::uint64_t change;
         Outgoing answer;

@@ -76,6 +76,9 @@ std::optional<Reply> Member::begin_command(const Command& command) {
             if (known_->seat(command.node) == nullptr || command.node == self_ ||
                 known_->seat(command.node)->role == Role::witness)
                 return refusal(Cause::unknown_node, {command.node});
+            // The kernel would refuse it, too, but only once the register names the target.
+            if (kernel_.suspended)
+                return refusal(Cause::suspended);
             withdraw_ = false;
             return std::nullopt;
         case Verb::end_migrate:
@@ -182,8 +185,9 @@ std::optional<Reply> Member::progress(Pending& pending) {
 std::optional<Reply> Member::progress_initialise() const {
     if (acceptor_->failed())
         return refusal(Cause::kernel_refused);
-    return kernel_.adopted && kernel_.adopted->lineage == begun_ ? std::optional(Reply{})
-                                                                 : std::nullopt;
+    return known_ && kernel_.adopted && kernel_.adopted->lineage == known_->lineage
+               ? std::optional(Reply{})
+               : std::nullopt;
 }
 
 std::optional<Reply> Member::progress_promote(Pending& pending) {
@@ -259,7 +263,8 @@ std::optional<Reply> Member::initialise(const Command& command) {
         value.seats.push_back({.node = seat.node,
                                .role = seat.role,
                                .voter = 0,
-                               .instance = equal ? said->instance : 0});
+                               .instance = equal ? said->instance : 0,
+                               .joined = equal ? value.epoch : 0});
     }
     std::sort(value.seats.begin(), value.seats.end(),
               [](const Seat& a, const Seat& b) { return a.node < b.node; });

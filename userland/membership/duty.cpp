@@ -49,7 +49,7 @@ void Member::drive_syncs() {
         } else if (state == SyncState::none && again("sync " + name)) {
             act(SyncStart{.node = seat.node});
         } else if (state == SyncState::done && again("join " + name)) {
-            joining_[seat.node] = own ? kernel_.instance : link.instance;
+            joining_[seat.node] = {own ? kernel_.instance : link.instance, known_->epoch};
             act(SyncJoin{.node = seat.node});
         }
     }

@@ -19,7 +19,10 @@ std::string names(const std::vector<NodeId>& nodes) {
 }  // namespace
 
 std::string remedy(Cause cause, const std::vector<NodeId>& nodes) {
-    const std::string which = names(nodes);
+    return remedy(cause, names(nodes));
+}
+
+std::string remedy(Cause cause, const std::string& which) {
     switch (cause) {
         case Cause::none:
             return "";
@@ -65,6 +68,8 @@ std::string remedy(Cause cause, const std::vector<NodeId>& nodes) {
             return which + " has no other lineage than this node";
         case Cause::fencing:
             return "the fence command for " + which + " has not succeeded: see its output";
+        case Cause::suspended:
+            return "an administrator suspended its I/O: 'braidadm resume-io' lets it go on";
     }
     return "";
 }
@@ -105,6 +110,16 @@ Plan Member::obstacle() const {
     return plan_promotion(*value, self_, replicas());
 }
 
+/// Whether `node` is the one by which its lineage, another one than this node's, is shown.
+bool Member::shown_for_lineage(NodeId node, const Value& value) const {
+    const auto has_data = [&value](NodeId which) { return value.in_sync(which); };
+    for (const auto& [other, fork] : forks_)
+        if (fork.value.lineage == value.lineage && other != node &&
+            (has_data(other) != has_data(node) ? has_data(other) : other < node))
+            return false;
+    return true;
+}
+
 Explanation Member::explain() const {
     Explanation all;
     const Plan plan = obstacle();
@@ -113,8 +128,11 @@ Explanation Member::explain() const {
     all.promotion_text = remedy(plan.cause, plan.nodes);
     if (!known_)
         return all;
+    all.lineage = known_->lineage;
     all.epoch = known_->epoch;
+    all.id = known_->id;
     all.writer = known_->writer;
+    all.history = known_->history;
     for (const Seat& seat : known_->seats) {
         const auto peer = peers_.find(seat.node);
         MemberView view{.seat = seat};
@@ -135,13 +153,20 @@ Explanation Member::explain() const {
         if (lost(seat) || !follows)
             all.held_nodes.push_back(seat.node);
     }
-    if (kernel_.service == Service::held)
+    all.suspended = kernel_.suspended;
+    if (kernel_.service == Service::held && kernel_.suspended && all.held_nodes.empty())
+        all.held = Cause::suspended;
+    else if (kernel_.service == Service::held)
         all.held = plan.cause == Cause::no_quorum ? plan.cause : Cause::waits_for_members;
     all.held_text = remedy(all.held, all.held_nodes);
     for (const auto& [node, fork] : forks_) {
+        // One of a lineage is enough, and who has data tells more than who votes.
+        if (!shown_for_lineage(node, fork.value))
+            continue;
         ForkView view{
             .node = node,
             .relation = fork.kinship.relation,
+            .lineage = fork.value.lineage,
             .epoch = fork.kinship.epoch,
             .age_ms = fork.kinship.when_ms == 0 ? 0 : moment_.wall_ms - fork.kinship.when_ms};
         const auto link = kernel_.peers.find(node);

@@ -11,6 +11,8 @@ namespace braid::membership {
 struct ForkView {
     NodeId node = no_node;
     Relation relation = Relation::forked;
+    /// The other one.
+    Lineage lineage{};
     /// Where they parted; epoch 0 if that is not known. The age in ms.
     std::uint64_t epoch = 0;
     std::int64_t age_ms = 0;
@@ -37,16 +39,25 @@ struct Explanation {
     /// Why a writer's I/O waits here; none: it does not, or this node is not the writer.
     Cause held = Cause::none;
     std::vector<NodeId> held_nodes{};
+    /// An administrator suspended it, whatever else it waits for.
+    bool suspended = false;
     /// Sentences for both, with what to do; empty if there is nothing.
     std::string promotion_text{};
     std::string held_text{};
+    /// Of the last value that is known to be chosen; epoch 0: none is.
+    Lineage lineage{};
     std::uint64_t epoch = 0;
+    std::uint64_t id = 0;
     NodeId writer = no_node;
+    /// Oldest first.
+    std::vector<Ancestor> history{};
     std::vector<MemberView> members{};
     std::vector<ForkView> forks{};
 };
 
-/// What is wrong, and what to do, as one sentence or two.
+/// What is wrong, and what to do, as one sentence or two. `which` are the nodes it is about, in
+/// words.
+[[nodiscard]] std::string remedy(Cause cause, const std::string& which);
 [[nodiscard]] std::string remedy(Cause cause, const std::vector<NodeId>& nodes);
 
 }  // namespace braid::membership

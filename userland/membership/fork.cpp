@@ -71,6 +71,8 @@ Value begin_lineage(const Beginning& beginning, const Value* last, Ancestor base
         const bool mine = seat.node == beginning.writer;
         seat.voter = mine ? beginning.voter : 0;
         seat.instance = mine ? beginning.instance : 0;
+        // The same replica, should its kernel stop before it has adopted this value.
+        seat.joined = mine ? (beginning.joined != 0 ? beginning.joined : value.epoch) : 0;
         seat.before = seat.dropped = 0;
     }
     value.read_under = value.voters();

@@ -35,6 +35,8 @@ struct Beginning {
     NodeId writer = 0;
     VoterId voter = 0;
     Instance instance = 0;
+    /// When its replica was last in sync; 0: never, or there was no lineage before.
+    std::uint64_t joined = 0;
     std::int64_t when_ms = 0;
 };
 [[nodiscard]] Value begin_lineage(const Beginning& beginning, const Value* last, Ancestor base);

@@ -70,6 +70,8 @@ struct KernelView {
     bool present = false;
     std::optional<Adopted> adopted{};
     Service service = Service::secondary;
+    /// An administrator holds the I/O.
+    bool suspended = false;
     bool done = false;
     bool diskful = false;
     bool suspect = false;
@@ -242,6 +244,10 @@ struct Options {
     std::int64_t promote_after_ms = 0;
     /// Two nodes go on alone once the fence command has succeeded (R9).
     bool quorum_off = false;
+    /// For messages; a node without one is called by its number.
+    std::map<NodeId, std::string> names{};
+
+    bool operator==(const Options&) const = default;
 };
 
 }  // namespace braid::membership

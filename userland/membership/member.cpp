@@ -53,6 +53,11 @@ bool Member::again(const std::string& what) {
     return true;
 }
 
+std::string Member::name(NodeId node) const {
+    const auto found = options_.names.find(node);
+    return found == options_.names.end() ? "node " + std::to_string(node) : found->second;
+}
+
 void Member::journal(std::string text, bool warning) {
     act(Journal{.warning = warning, .text = std::move(text)});
 }
@@ -116,6 +121,11 @@ void Member::flush() {
 // ---- events ----
 
 void Member::on(const KernelView& view) {
+    // A voter that was removed while its disk was away took its new id then, and could not store
+    // it: nobody has enrolled that one, and another can be stored now.
+    if (acceptor_ && acceptor_->failed() && acceptor_->blank() && view.diskful &&
+        view.instance != kernel_.instance)
+        acceptor_->renew(draw());
     kernel_ = view;
     kernel_seen_ = true;
     if (view.opens > 0)
@@ -159,9 +169,7 @@ void Member::on(const PeerBytes& peer) {
     if (message)
         on_message(peer.node, *message);
     else
-        journal(
-            "a message of node " + std::to_string(peer.node) + " is dropped: " + message.error(),
-            true);
+        journal("a message of " + name(peer.node) + " is dropped: " + message.error(), true);
 }
 
 void Member::on(const VoteStored& vote) {
@@ -169,6 +177,8 @@ void Member::on(const VoteStored& vote) {
         return;
     if (vote.ok) {
         acceptor_->stored();
+        if (acceptor_->settled())
+            begun_.reset();
     } else {
         acceptor_->fail();
         journal("this node's vote cannot be stored: it votes no more until it is enrolled again",
@@ -197,13 +207,12 @@ void Member::on(const Fenced& fenced) {
         return;
     fencing_ = no_node;
     fence_failed_ = !fenced.ok;
-    const std::string name = "node " + std::to_string(fenced.node);
     if (!fenced.ok)
-        return journal("the fence command for " + name + " failed", true);
+        return journal("the fence command for " + name(fenced.node) + " failed", true);
     // What it promises holds only as long as nothing of that node was seen since.
     const Seat* own = known_ ? known_->seat(self_) : nullptr;
     if (own != nullptr && own->instance == kernel_.instance && !peers_[fenced.node].up)
-        force(name + " is fenced");
+        force(name(fenced.node) + " is fenced");
 }
 
 void Member::on_message(NodeId from, const Message& message) {
@@ -238,7 +247,7 @@ void Member::on_report(NodeId from, const Report& said) {
     if (said.known)
         meet(from, *said.known);
     // It is behind, or new here.
-    if (known_ && (!said.known || known_->follows(*said.known)))
+    if (known_ && !unstored() && (!said.known || known_->follows(*said.known)))
         send(from, Chosen{*known_});
 }
 
@@ -265,7 +274,7 @@ void Member::meet(NodeId from, const Value& value) {
             return follow(value);
         case Relation::ahead:
             forks_.erase(from);
-            if (again("ahead of " + std::to_string(from)) && known_)
+            if (again("ahead of " + std::to_string(from)) && known_ && !unstored())
                 send(from, Chosen{*known_});
             return;
         case Relation::forked:
@@ -273,10 +282,10 @@ void Member::meet(NodeId from, const Value& value) {
             break;
     }
     if (forks_.count(from) == 0)
-        journal(
-            "node " + std::to_string(from) +
-                " has another lineage, with changes that this one lacks: decide which is dropped",
-            true);
+        journal(name(from) +
+                    " has another lineage, with changes that this one lacks: decide which is "
+                    "dropped",
+                true);
     forks_.insert_or_assign(from, Fork{value, kinship});
 }
 
@@ -292,16 +301,17 @@ void Member::learn(const Value& chosen) {
         want_ = Want::nothing;
         journal("this node is no longer the writer");
     }
-    journal("epoch " + std::to_string(chosen.epoch) + ": the writer is " +
-            (chosen.writer == no_node ? "none" : "node " + std::to_string(chosen.writer)) + ", " +
-            std::to_string(chosen.in_sync_nodes().size()) + " replicas are in sync");
+    std::string in_sync;
+    for (const NodeId node : chosen.in_sync_nodes())
+        in_sync += (in_sync.empty() ? "" : ", ") + name(node);
+    journal("epoch " + std::to_string(chosen.epoch) + ": Primary: " +
+            (chosen.writer == no_node ? "nobody" : name(chosen.writer)) + "; in sync: " + in_sync);
 }
 
 /// The other lineage has all that this node has, or a person said so (R8): this node goes over to
 /// it, as another voter, to be enrolled.
 void Member::follow(const Value& chosen) {
-    journal("this node follows the lineage that node " + std::to_string(chosen.writer) + " began",
-            true);
+    journal("this node follows the lineage that " + name(chosen.writer) + " began", true);
     proposer_.forget();
     if (acceptor_)
         acceptor_->renew(draw());
@@ -317,10 +327,8 @@ void Member::tell_kernel() {
         return;
     const auto& now = kernel_.adopted;
     const bool same = now && now->lineage == known_->lineage;
-    // A new lineage's first vote is stored before anything relies on it; one that was begun here is
-    // known to nobody else.
-    if (!same && acceptor_ &&
-        (!acceptor_->settled() || (acceptor_->failed() && begun_ == known_->lineage)))
+    // A new lineage's first vote is stored before anything relies on it.
+    if (!same && acceptor_ && (!acceptor_->settled() || unstored()))
         return;
     if (same && now->epoch >= known_->epoch)
         return;
@@ -344,7 +352,8 @@ Report Member::report() const {
             report.voter = acceptor_->vote().voter;
         report.vote_failed = acceptor_->failed();
     }
-    report.known = known_;
+    if (!unstored())
+        report.known = known_;
     report.wants = want_ == Want::primary && !serves();
     if (!kernel_.present)
         return report;
@@ -352,12 +361,9 @@ Report Member::report() const {
         report.lineage = kernel_.adopted->lineage;
         report.epoch = kernel_.adopted->epoch;
         report.id = kernel_.adopted->id;
-        const auto listed = kernel_.adopted->in_sync.find(self_);
-        // A disk that was put in its place since was not the one in sync.
-        if (listed != kernel_.adopted->in_sync.end() && kernel_.last_epoch != 0)
-            report.listed = listed->second;
     }
     report.instance = kernel_.instance;
+    report.last_epoch = kernel_.last_epoch;
     report.diskful = kernel_.diskful;
     report.suspect = kernel_.suspect;
     report.active = is_active();

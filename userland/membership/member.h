@@ -71,9 +71,12 @@ class Member {
     void arm_timer();
     void flush();
     [[nodiscard]] Report report() const;
+    [[nodiscard]] bool unstored() const { return known_ && begun_ == known_->lineage; }
     void send(NodeId to, const Message& message);
     void tell_all(const Message& message);
     void journal(std::string text, bool warning = false);
+    /// For messages.
+    [[nodiscard]] std::string name(NodeId node) const;
     void act(Action action) { actions_.push_back(std::move(action)); }
     [[nodiscard]] std::uint64_t draw();
     /// Whether something that is told or asked again may be now: at most once per retry_ms.
@@ -135,6 +138,7 @@ class Member {
     [[nodiscard]] Cause check_edit(const Command& command) const;
     [[nodiscard]] bool edited(const Command& command, const Value& value) const;
     [[nodiscard]] Plan obstacle() const;
+    [[nodiscard]] bool shown_for_lineage(NodeId node, const Value& value) const;
     [[nodiscard]] Reply refusal(Cause cause, std::vector<NodeId> nodes = {}) const;
 
     NodeId self_;
@@ -156,7 +160,7 @@ class Member {
     bool force_demote_ = false;
     /// Epoch in which this node was last promoted, since this program runs.
     std::uint64_t elected_ = 0;
-    /// The lineage that was begun here, since this program runs.
+    /// A lineage that was begun here and whose first vote is not durable: nobody is told of it.
     std::optional<Lineage> begun_;
     /// Why the last attempt to promote did not succeed.
     Plan refused_;
@@ -169,7 +173,12 @@ class Member {
     std::int64_t suspect_since_ = 0;
     std::uint64_t adopted_epoch_ = 0;
     /// Instances of the replicas whose join was announced to the kernel.
-    std::map<NodeId, Instance> joining_;
+    struct Joining {
+        Instance instance = 0;
+        /// In which it was announced: the kernel ends it once it has adopted a later one.
+        std::uint64_t epoch = 0;
+    };
+    std::map<NodeId, Joining> joining_;
     NodeId fencing_ = no_node;
     bool fence_failed_ = false;
     bool withdraw_ = false;

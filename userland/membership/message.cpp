@@ -145,6 +145,7 @@ void fields(A& a, T& x) requires std::is_same_v<std::remove_const_t<T>, Value> {
         a.choice(seat.role, Role::witness);
         a.number(seat.voter);
         a.number(seat.instance);
+        a.number(seat.joined);
         a.number(seat.before);
         a.number(seat.dropped);
     }
@@ -243,7 +244,7 @@ void fields(A& a, T& x) requires std::is_same_v<std::remove_const_t<T>, Report> 
     a.number(x.epoch);
     a.number(x.id);
     a.number(x.instance);
-    a.number(x.listed);
+    a.number(x.last_epoch);
     a.flag(x.diskful);
     a.flag(x.suspect);
     a.flag(x.active);

@@ -127,9 +127,9 @@ struct Report {
     Lineage lineage{};
     std::uint64_t epoch = 0;
     std::uint64_t id = 0;
-    /// Of its replicas now, and as that configuration lists them in sync.
+    /// Of its replicas now, and the last epoch in which they were in sync.
     Instance instance = 0;
-    Instance listed = 0;
+    std::uint64_t last_epoch = 0;
     bool diskful = false;
     bool suspect = false;
     /// The kernel's service as a writer has begun and not ended.

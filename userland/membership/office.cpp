@@ -69,7 +69,7 @@ std::map<NodeId, Replica> Member::replicas() const {
                        .suspect = link->second.suspect || peer.report->suspect,
                        .instance = link->second.instance,
                        .epoch = same_lineage(peer.report->lineage) ? peer.report->epoch : 0,
-                       .listed = peer.report->listed};
+                       .last_epoch = peer.report->last_epoch};
     }
     if (kernel_.present) {
         const Report own = report();
@@ -78,7 +78,7 @@ std::map<NodeId, Replica> Member::replicas() const {
                         .suspect = own.suspect,
                         .instance = own.instance,
                         .epoch = same_lineage(own.lineage) ? own.epoch : 0,
-                        .listed = own.listed};
+                        .last_epoch = own.last_epoch};
     }
     return found;
 }
@@ -154,8 +154,8 @@ void Member::watch_adoption() {
         }
         if (moment_.now_ms - adopted_since_ >= options_.adopt_ms &&
             late_.emplace(seat.node, known_->epoch).second)
-            journal("node " + std::to_string(seat.node) + " does not adopt epoch " +
-                        std::to_string(known_->epoch) + ": it counts as lost",
+            journal(name(seat.node) + " does not adopt epoch " + std::to_string(known_->epoch) +
+                        ": it counts as lost",
                     true);
     }
 }
@@ -286,6 +286,7 @@ void Member::force(const std::string& why) {
                         .writer = self_,
                         .voter = draw(),
                         .instance = kernel_.instance,
+                        .joined = kernel_.last_epoch,
                         .when_ms = moment_.wall_ms};
     for (std::size_t i = 0; i < beginning.lineage.size(); i++)
         beginning.lineage[i] = static_cast<std::uint8_t>(draw());
@@ -317,7 +318,7 @@ void Member::maybe_fence() {
         const bool stuck = holds(*known_) ? lost(seat) : !peers_[seat.node].up;
         if (stuck && !peers_[seat.node].up && again("fence")) {
             fencing_ = seat.node;
-            journal("node " + std::to_string(seat.node) + " is to be fenced", true);
+            journal(name(seat.node) + " is to be fenced", true);
             act(Fence{.node = seat.node});
         }
     }

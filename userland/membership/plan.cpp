@@ -7,9 +7,11 @@ namespace braid::membership {
 
 namespace {
 
-bool is_one(Instance instance, const Replica& replica) {
+/// Whether `replica` is the one that has `instance` in this seat: attached since, or not.
+bool is_one(const Seat& seat, Instance instance, const Replica& replica) {
     return instance != 0 && replica.diskful && replica.instance != 0 &&
-           (replica.instance == instance || replica.listed == instance);
+           (replica.instance == instance ||
+            (replica.last_epoch != 0 && replica.last_epoch >= seat.joined));
 }
 
 /// Whether the value dropped a replica that is here, and its writer has not adopted that: it may
@@ -21,7 +23,7 @@ bool dropped_in_vain(const Value& value, const std::map<NodeId, Replica>& replic
     for (const Seat& seat : value.seats) {
         const auto found = replicas.find(seat.node);
         if (found != replicas.end() && found->second.reached &&
-            is_one(seat.before, found->second) && writer->second.epoch < seat.dropped)
+            is_one(seat, seat.before, found->second) && writer->second.epoch < seat.dropped)
             return true;
     }
     return false;
@@ -31,7 +33,7 @@ bool dropped_in_vain(const Value& value, const std::map<NodeId, Replica>& replic
 
 bool is_listed(const Value& value, NodeId node, const Replica& replica) {
     const Seat* seat = value.seat(node);
-    return seat != nullptr && is_one(seat->instance, replica);
+    return seat != nullptr && is_one(*seat, seat->instance, replica);
 }
 
 Plan plan_promotion(const Value& value, NodeId self, const std::map<NodeId, Replica>& replicas) {

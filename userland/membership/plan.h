@@ -31,7 +31,9 @@ enum class Cause : std::uint8_t {
     kernel_refused,     ///< the kernel refused an operation
     no_fork,            ///< that node has no other lineage
     fencing,            ///< the fence command has not succeeded
+    suspended,          ///< an administrator suspended the I/O
 };
+inline constexpr std::size_t causes = static_cast<std::size_t>(Cause::suspended) + 1;
 
 /// A replica as the promoting node sees it.
 struct Replica {
@@ -42,8 +44,8 @@ struct Replica {
     Instance instance = 0;
     /// Epoch that its kernel has adopted; 0: none, or of another lineage.
     std::uint64_t epoch = 0;
-    /// Under which its kernel's adopted configuration lists it as in sync.
-    Instance listed = 0;
+    /// In which it was last in sync; 0: never.
+    std::uint64_t last_epoch = 0;
 };
 
 struct Plan {

@@ -59,6 +59,9 @@ class Proposer {
     [[nodiscard]] std::vector<NodeId> silent() const;
 
   private:
+    /// Tests that have to tell whether two of them are in the same state.
+    friend struct Inside;
+
     enum class Stage : std::uint8_t { idle, preparing, reading, accepting };
 
     [[nodiscard]] bool settled() const;

@@ -203,15 +203,19 @@ void Member::decide_replicas(Value& next) {
     bool left = false;
     for (Seat& seat : next.seats) {
         const auto join = joining_.find(seat.node);
+        // What the kernel was seen to do may be over: it ends a join as it adopts a later value.
         const bool joins = seat.instance == 0 && adopted(before) && join != joining_.end() &&
+                           join->second.epoch == before.epoch &&
                            sync_of(seat.node) == SyncState::joining;
         if (seat.instance != 0 && lost(seat))
             seat.instance = 0;
         if (!joins)
             continue;
-        seat.instance = join->second;
-        if (lost(seat))
-            seat.instance = 0;
+        Seat as_joined = seat;
+        as_joined.instance = join->second.instance;
+        as_joined.joined = before.epoch + 1;
+        if (!lost(as_joined))
+            seat = as_joined;
     }
     for (const Seat& seat : next.seats) {
         left = left || seat.instance != 0;

@@ -91,6 +91,9 @@ std::optional<std::string> fault_of_seats(const Value& value) {
             return name + " votes but is diskless";
         if (seat.instance != 0 && (seat.before != 0 || seat.dropped != 0))
             return name + " is in sync and dropped";
+        if (seat.instance != 0 && (seat.joined == 0 || seat.joined > value.epoch))
+            return name + " joined in epoch " + std::to_string(seat.joined) + " of " +
+                   std::to_string(value.epoch);
         if (seat.role != Role::diskful && seat.instance != 0)
             return name + " is in sync but has no replica";
         if (seat.voter != 0 && value.node_of(seat.voter) != seat.node)

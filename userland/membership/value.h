@@ -37,6 +37,9 @@ struct Seat {
     VoterId voter = 0;
     /// Of its replica, if that is in sync; otherwise 0.
     Instance instance = 0;
+    /// Epoch in which that replica began to be in sync, without a break since; kept while it is
+    /// dropped. A disk that was last in sync before that is another one, which was put back.
+    std::uint64_t joined = 0;
     /// Of its replica when a value dropped it, and that value's epoch; 0 if it is in sync or never
     /// was. No write completes in that epoch before its writer has adopted it: if that never
     /// happened, the dropped one still has all that was acknowledged.

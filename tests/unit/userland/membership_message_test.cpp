@@ -73,7 +73,7 @@ TEST(MembershipMessage, AVoteComesBackAsItWasAndFitsIntoMetadata) {
     EXPECT_EQ(decode_vote(encode(vote)).value(), vote);
     vote.value->seats.clear();
     for (NodeId node = 0; node <= node_max; node++)
-        vote.value->seats.push_back({node, Role::diskful, 1 + node, 1});
+        vote.value->seats.push_back({node, Role::diskful, 1 + node, 1, 1});
     vote.value->writer = 0;
     vote.value->grant = {};
     vote.value->read_under = vote.value->voters();
@@ -149,6 +149,8 @@ TEST(MembershipMessage, AValueThatCannotBeIsRefused) {
         [](Value& v) { v.seats[4].node = 32; },
         [](Value& v) { v.seats[4].voter = 1; },
         [](Value& v) { v.seats[3].instance = 1; },
+        [](Value& v) { v.seats[0].joined = 0; },
+        [](Value& v) { v.seats[0].joined = v.epoch + 1; },
         [](Value& v) { v.seats[1].voter = 100; },
         [](Value& v) { v.seats[0].instance = v.seats[1].instance = 0; },
         [](Value& v) { v.read_under = {}; },

@@ -20,7 +20,7 @@ std::map<NodeId, Replica> all_of(const Value& value) {
                                .suspect = false,
                                .instance = seat.instance,
                                .epoch = value.epoch,
-                               .listed = seat.instance};
+                               .last_epoch = value.epoch};
     return replicas;
 }
 
@@ -60,17 +60,20 @@ TEST(MembershipPlan, OnlySuspectReplicasWaitForTheOthers) {
     EXPECT_EQ(plan.cause, Cause::only_suspect);
     EXPECT_EQ(plan.nodes, std::vector<NodeId>{1});
     replicas[1] = {
-        .reached = true, .diskful = true, .suspect = true, .instance = 7, .listed = 1001};
+        .reached = true, .diskful = true, .suspect = true, .instance = 7, .last_epoch = 1};
     EXPECT_EQ(plan_promotion(value, 0, replicas).cause, Cause::none) << "all are known to be";
 }
 
 TEST(MembershipPlan, ADiskThatIsNotTheOneInSyncDoesNotCount) {
-    const Value value = value_of(2);
+    Value value = value_of(2, 5);
     auto replicas = all_of(value);
+    value.epoch = 9;
     replicas[1].instance = 7;
     EXPECT_EQ(plan_promotion(value, 0, replicas).in_sync.at(1), 7U) << "attached again";
-    replicas[1].listed = 6;
-    EXPECT_EQ(plan_promotion(value, 0, replicas).in_sync.count(1), 0U) << "another one";
+    replicas[1].last_epoch = 4;
+    EXPECT_EQ(plan_promotion(value, 0, replicas).in_sync.count(1), 0U) << "one of before";
+    replicas[1].last_epoch = 0;
+    EXPECT_EQ(plan_promotion(value, 0, replicas).in_sync.count(1), 0U) << "a new one";
     EXPECT_EQ(plan_promotion(value, 1, replicas).reference, 0U);
 }
 

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "membership/acceptor.h"
+#include "membership/member.h"
 #include "membership/proposer.h"
 #include "membership_values.h"
 
@@ -412,6 +413,34 @@ TEST(MembershipRegister, OneValueAfterAnother) {
         chosen += run.chosen();
     }
     EXPECT_GT(chosen, 400U * 4) << "too little happened";
+}
+
+/// V1: an id that could not be stored is nobody's; whoever has its disk back takes another one.
+TEST(MembershipRegister, AVoterWhoseDiskIsBackCanBeEnrolledAgain) {
+    Member member(0, true, {}, {}, {.now_ms = 1000, .wall_ms = 1000, .random = 1});
+    const auto stores = [&member](const Event& event) {
+        std::vector<VoterId> voters;
+        for (const Action& action :
+             member.handle({.now_ms = 1000, .wall_ms = 1000, .random = 2}, event))
+            if (const auto* store = std::get_if<StoreVote>(&action))
+                voters.push_back(decode_vote(store->bytes)->voter);
+        return voters;
+    };
+    KernelView view{.present = true, .diskful = true, .instance = 1};
+    const auto first = stores(view);
+    ASSERT_EQ(first.size(), 1U);
+    view.diskful = false;
+    view.instance = 2;
+    EXPECT_TRUE(stores(view).empty());
+    EXPECT_TRUE(stores(VoteStored{.ok = false}).empty());
+    EXPECT_TRUE(stores(view).empty()) << "nothing has changed";
+    view.diskful = true;
+    view.instance = 3;
+    const auto second = stores(view);
+    ASSERT_EQ(second.size(), 1U);
+    EXPECT_NE(second, first);
+    EXPECT_TRUE(stores(VoteStored{.ok = true}).empty());
+    EXPECT_TRUE(stores(view).empty());
 }
 
 }  // namespace

@@ -19,8 +19,11 @@ inline Value value_of(std::size_t nodes, std::uint64_t epoch = 1) {
     value.epoch = epoch;
     value.id = 10 * epoch + 1;
     for (NodeId node = 0; node < nodes; node++)
-        value.seats.push_back(
-            {.node = node, .role = Role::diskful, .voter = 100 + node, .instance = 1000 + node});
+        value.seats.push_back({.node = node,
+                               .role = Role::diskful,
+                               .voter = 100 + node,
+                               .instance = 1000 + node,
+                               .joined = epoch});
     value.read_under = value.voters();
     return value;
 }
