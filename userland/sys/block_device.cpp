@@ -42,12 +42,18 @@ class Descriptor {
 
 class OpenDevice : public BlockDevice {
   public:
-    OpenDevice(std::string path, Descriptor file, std::uint64_t size, std::uint32_t block_size)
-        : path_(std::move(path)), file_(std::move(file)), size_(size), block_size_(block_size) {}
+    OpenDevice(std::string path, Descriptor file, bool block, std::uint64_t size,
+               std::uint32_t block_size)
+        : path_(std::move(path)),
+          file_(std::move(file)),
+          block_(block),
+          size_(size),
+          block_size_(block_size) {}
 
     [[nodiscard]] const std::string& path() const override { return path_; }
     [[nodiscard]] std::uint64_t size() const override { return size_; }
     [[nodiscard]] std::uint32_t logical_block_size() const override { return block_size_; }
+    [[nodiscard]] bool regular_file() const override { return !block_; }
 
     [[nodiscard]] Result<std::vector<std::uint8_t>> read(std::uint64_t offset,
                                                          std::size_t length) const override {
@@ -88,6 +94,7 @@ class OpenDevice : public BlockDevice {
   private:
     std::string path_;
     Descriptor file_;
+    bool block_;
     std::uint64_t size_;
     std::uint32_t block_size_;
 };
@@ -111,7 +118,7 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::open(const std::string& path, 
         return failure(path, errno);
     }
     if (!block) {
-        return std::make_unique<OpenDevice>(path, std::move(file),
+        return std::make_unique<OpenDevice>(path, std::move(file), false,
                                             static_cast<std::uint64_t>(status.st_size), 512);
     }
     std::uint64_t size = 0;
@@ -120,7 +127,12 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::open(const std::string& path, 
         ioctl(file.get(), BLKSSZGET, &block_size) != 0) {
         return failure(path, errno);
     }
-    return std::make_unique<OpenDevice>(path, std::move(file), size,
+    if (access == Access::read) {
+        // While another holds the device open, what was read once stays in the page cache, and the
+        // kernel module writes its metadata past that.
+        posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+    }
+    return std::make_unique<OpenDevice>(path, std::move(file), true, size,
                                         static_cast<std::uint32_t>(block_size));
 }
 

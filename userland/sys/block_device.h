@@ -16,7 +16,7 @@ namespace braid::sys {
 class BlockDevice {
   public:
     enum class Access {
-        read,        ///< beside whoever else uses it
+        read,        ///< beside whoever else uses it, as it is by now
         exclusive,   ///< to write; EBUSY if the kernel uses the device (mounted, part of another)
         write_used,  ///< to write, even so
     };
@@ -35,6 +35,7 @@ class BlockDevice {
     [[nodiscard]] virtual std::uint64_t size() const = 0;
     /// In bytes; 512 for a regular file.
     [[nodiscard]] virtual std::uint32_t logical_block_size() const = 0;
+    [[nodiscard]] virtual bool regular_file() const { return false; }
     /// All of the bytes, or an error that names the path and the offset.
     [[nodiscard]] virtual Result<std::vector<std::uint8_t>> read(std::uint64_t offset,
                                                                  std::size_t length) const = 0;

@@ -203,7 +203,12 @@ ClientResult<std::vector<NetlinkMessage>> BraidClient::dump(const netlink::Opera
     }
     auto replies = netlink_.dump(*message);
     if (!replies) {
-        return tl::unexpected(with_names(replies.error(), operation));
+        const sys::NetlinkError& error = replies.error();
+        if (error.kind == NetlinkError::Kind::refused && error.number == ENOENT &&
+            !resource.empty()) {
+            return std::vector<NetlinkMessage>();
+        }
+        return tl::unexpected(with_names(error, operation));
     }
     return std::move(*replies);
 }
@@ -223,6 +228,45 @@ ClientResult<std::vector<PeerState>> BraidClient::peers(const std::string& resou
         return tl::unexpected(replies.error());
     }
     return decode_peers(*replies);
+}
+
+/// Its events are numbered: with the same number before and after, nothing changed in between.
+ClientResult<BraidClient::Views> BraidClient::list(const std::string& resource) {
+    const auto before = resources(resource);
+    const auto volumes_found = volumes(resource);
+    const auto peers_found = peers(resource);
+    auto after = resources(resource);
+    if (!before || !after) {
+        return tl::unexpected(before ? after.error() : before.error());
+    }
+    if (!volumes_found) {
+        return tl::unexpected(volumes_found.error());
+    }
+    if (!peers_found) {
+        return tl::unexpected(peers_found.error());
+    }
+    const auto number = [](const ResourceState& each) {
+        return std::pair(each.name, each.sequence);
+    };
+    Views views{.settled = std::ranges::equal(*before, *after, {}, number, number)};
+    std::ranges::sort(*after, {}, &ResourceState::name);
+    for (ResourceState& each : *after) {
+        ResourceView& view = views.resources.emplace_back();
+        const auto is_of_it = [&each](const auto& part) { return part.resource == each.name; };
+        std::ranges::copy_if(*volumes_found, std::back_inserter(view.volumes), is_of_it);
+        std::ranges::copy_if(*peers_found, std::back_inserter(view.peers), is_of_it);
+        view.resource = std::move(each);
+    }
+    return views;
+}
+
+ClientResult<BraidClient::Views> BraidClient::views(const std::string& resource) {
+    constexpr int attempts = 10;
+    auto found = list(resource);
+    for (int i = 1; i < attempts && found && !found->settled; i++) {
+        found = list(resource);
+    }
+    return found;
 }
 
 ClientResult<void> BraidClient::peer_connect(const PeerSocket& socket) {

@@ -64,6 +64,9 @@ class BraidClient {
     /// `netlink` must outlive the client.
     explicit BraidClient(Netlink& netlink) : netlink_(netlink) {}
 
+    /// The module may have been loaded anew: it is looked up again.
+    void forget_family() { family_.reset(); }
+
     /// Describes the module and agrees on a version of the interface. Refused
     /// with EPROTONOSUPPORT if the module speaks none of `api`.
     [[nodiscard]] ClientResult<ModuleInfo> module_get(VersionRange api = tool_api);
@@ -97,7 +100,16 @@ class BraidClient {
     [[nodiscard]] ClientResult<std::vector<VolumeState>> volumes(const std::string& resource = {});
     [[nodiscard]] ClientResult<std::vector<PeerState>> peers(const std::string& resource = {});
 
+    /// All of these together, sorted by name. What changes meanwhile is listed again, ten times at
+    /// most; then it is what was listed last, and not `settled`.
+    struct Views {
+        std::vector<ResourceView> resources{};
+        bool settled = false;
+    };
+    [[nodiscard]] ClientResult<Views> views(const std::string& resource = {});
+
   private:
+    ClientResult<Views> list(const std::string& resource);
     ClientResult<NetlinkMessage> request(const netlink::Operation& operation);
     ClientResult<void> transact(const NetlinkMessage& request, const netlink::Operation& operation);
     ClientResult<std::vector<NetlinkMessage>> dump(const netlink::Operation& operation,

@@ -95,6 +95,9 @@ ClientResult<ResourceState> decode_resource(const NetlinkMessage& reply) {
     state.suspect = reader.flag(attr::resource::suspect);
     state.done = reader.flag(attr::resource::done);
     state.held = reader.u64(attr::resource::held);
+    state.suspended = reader.flag(attr::resource::suspended);
+    // A module that does not tell cannot suspend, either.
+    state.in_flight = reader.optional_u32(attr::resource::in_flight).value_or(0);
     state.sequence = reader.u64(attr::resource::sequence);
     state.migration = reader.optional_u32(attr::resource::migration).value_or(0);
     state.source = reader.optional_u32(attr::resource::source);
@@ -112,7 +115,8 @@ ClientResult<VolumeState> decode_volume(const NetlinkMessage& reply) {
     state.volume = reader.u32(attr::volume::volume);
     state.minor = reader.u32(attr::volume::minor);
     state.size = reader.u64(attr::volume::size);
-    state.block_size = reader.u32(attr::volume::block_size);
+    // Not known before the first disk, or the first peer with one.
+    state.block_size = reader.optional_u32(attr::volume::block_size).value_or(0);
     state.disk_state = reader.u32(attr::volume::disk_state);
     state.opens = reader.u32(attr::volume::opens);
     state.active_regions = reader.u32(attr::volume::active_regions);

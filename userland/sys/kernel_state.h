@@ -55,7 +55,9 @@ struct ResourceState {
     bool suspect = false;
     /// It was the writer of the adopted configuration and has irrevocably stopped.
     bool done = false;
+    bool suspended = false;       ///< by an administrator
     std::uint64_t held = 0;       ///< requests that wait
+    std::uint32_t in_flight = 0;  ///< requests that do not
     std::uint64_t sequence = 0;   ///< of the last event
     std::uint32_t migration = 0;  ///< netlink::enums::migration
     std::optional<std::uint32_t> source{};
@@ -70,8 +72,8 @@ struct VolumeState {
     std::string resource;
     std::uint32_t volume = 0;
     std::uint32_t minor = 0;
-    std::uint64_t size = 0;  ///< bytes
-    std::uint32_t block_size = 0;
+    std::uint64_t size = 0;        ///< bytes
+    std::uint32_t block_size = 0;  ///< 0: not known yet
     std::uint32_t disk_state = 0;  ///< netlink::enums::disk_state
     std::uint32_t opens = 0;
     std::uint32_t active_regions = 0;
@@ -140,6 +142,15 @@ struct PeerState {
     std::vector<ReplicaState> replicas{};
 
     bool operator==(const PeerState&) const = default;
+};
+
+/// What the module says of one resource.
+struct ResourceView {
+    ResourceState resource{};
+    std::vector<VolumeState> volumes{};
+    std::vector<PeerState> peers{};
+
+    bool operator==(const ResourceView&) const = default;
 };
 
 /// An event. What it is not about is empty.

@@ -91,7 +91,8 @@ TEST(KernelState, AResourceHasAllThatTheSpecGivesIt) {
     EXPECT_EQ(state->instance, high + 100 + attr::resource::instance);
     EXPECT_EQ(state->service, 100U + attr::resource::service);
     EXPECT_EQ(state->reason, "reason");
-    EXPECT_TRUE(state->adopting && state->suspect && state->done);
+    EXPECT_TRUE(state->adopting && state->suspect && state->done && state->suspended);
+    EXPECT_EQ(state->in_flight, 100U + attr::resource::in_flight);
     EXPECT_EQ(state->held, high + 100 + attr::resource::held);
     EXPECT_EQ(state->sequence, high + 100 + attr::resource::sequence);
     EXPECT_EQ(state->migration, 100U + attr::resource::migration);
