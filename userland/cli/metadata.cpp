@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -76,11 +77,92 @@ Attempt<std::uint64_t> dirty_blocks(const sys::BlockDevice& device, const braid_
     return count;
 }
 
+/// Has the replica ask for every region when it is resynced, whatever its peers know of it. Where
+/// no slot is free that is left to the stamp.
+Attempt<void> mark_all(sys::BlockDevice& device, braid_superblock& sb) {
+    const std::span slots(sb.slots, sb.max_slots);
+    auto slot = std::ranges::find(slots, sb.node, &braid_slot::node);
+    if (slot == slots.end()) {
+        slot = std::ranges::find(slots, BRAID_NO_NODE, &braid_slot::node);
+    }
+    if (slot == slots.end()) {
+        return {};
+    }
+    const std::uint64_t base =
+        sb.slots_offset + static_cast<std::uint64_t>(slot - slots.begin()) * sb.slot_bytes;
+    const std::uint32_t regions = braid_regions(sb.data_bytes);
+    Bytes summary(braid_summary_area(sb.data_bytes));
+    for (std::uint32_t first = 0; first < regions; first += BRAID_SUMMARY_REGIONS) {
+        std::array<u8, BRAID_SUMMARY_REGIONS / 4> states{};
+        const std::uint32_t count = std::min(regions - first, std::uint32_t{BRAID_SUMMARY_REGIONS});
+        for (std::uint32_t i = 0; i < count; i++) {
+            states.at(i / 4) |= static_cast<u8>(BRAID_REGION_ALL << i % 4 * 2);
+        }
+        const std::uint32_t index = first / BRAID_SUMMARY_REGIONS;
+        braid_summary_encode(&summary.at(braid_summary_offset(index)), index, states.data());
+    }
+    slot->node = sb.node;
+    slot->base = {};
+    if (auto written = write(device, base, summary); !written) {
+        return written;
+    }
+    return sync(device);
+}
+
 }  // namespace
 
-void DeviceOptions::add_to(CLI::App& command) {
-    command.add_option("--device", disk, "The disk, or file, that holds the data")->required();
-    command.add_option("--meta-device", meta, "The device of external metadata (else internal)");
+CLI::Option* ReplicaOptions::add_to(CLI::App& command) {
+    add_config_option(command, file);
+    CLI::Option* by_name =
+        command.add_option("RES[/VOL]", names, "Replicas that the configuration gives this host");
+    CLI::Option* disk =
+        command.add_option("--device", devices.disk, "The disk, or file, that holds the data");
+    disk->excludes(by_name);
+    command.add_option("--meta-device", devices.meta, "The device of external metadata")
+        ->needs(disk);
+    return by_name;
+}
+
+Attempt<std::vector<OwnVolume>> ReplicaOptions::choose(const Context& context) const {
+    if (!devices.disk.empty()) {
+        OwnVolume own;
+        own.volume.disk = devices.disk;
+        own.volume.meta_disk = devices.meta;
+        return std::vector{own};
+    }
+    if (names.empty()) {
+        return tl::unexpected(Failure{ExitCode::usage, "arguments", "which replica is not said",
+                                      "Name a resource, RES or RES/VOL, or a disk with --device."});
+    }
+    const config::Loaded loaded = load_config(context, file);
+    if (loaded.has_errors()) {
+        return tl::unexpected(
+            Failure{ExitCode::config_invalid, file, "has errors", "Nothing was changed."});
+    }
+    auto chosen = choose_volumes(loaded.config, context, file, names, Having::disk);
+    if (chosen && chosen->empty()) {
+        return tl::unexpected(Failure{ExitCode::failure,
+                                      names.front(),
+                                      fmt::format("this host, {}, has no disks", context.host),
+                                      {}});
+    }
+    return chosen;
+}
+
+Attempt<OwnVolume> ReplicaOptions::choose_one(const Context& context) const {
+    const auto chosen = choose(context);
+    if (!chosen) {
+        return tl::unexpected(chosen.error());
+    }
+    if (chosen->size() > 1) {
+        std::string all;
+        for (const OwnVolume& own : *chosen) {
+            all += (all.empty() ? "" : ", ") + own.name();
+        }
+        return tl::unexpected(Failure{ExitCode::usage, names.front(), "has more than one volume",
+                                      fmt::format("Name one: {}.", all)});
+    }
+    return chosen->front();
 }
 
 Attempt<Devices> Devices::open(const Context& context, const DeviceOptions& options,
@@ -272,6 +354,39 @@ Attempt<void> write_new(sys::BlockDevice& device, braid_superblock sb) {
             if (auto done = write(device, offset, bytes); !done) {
                 return done;
             }
+        }
+        if (auto done = sync(device); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+Attempt<void> write_invalid(sys::BlockDevice& device, bool external) {
+    const auto copies = read_superblocks(device, external);
+    if (!copies) {
+        return tl::unexpected(copies.error());
+    }
+    const SuperblockCopy* newest = current(*copies);
+    if (newest == nullptr) {
+        return tl::unexpected(
+            Failure{ExitCode::failure, device.path(), "has no valid Braid superblock", {}});
+    }
+    braid_superblock sb = newest->superblock;
+    // Never in sync: no dirty map of a peer counts from there (R6a), and it is never promoted.
+    sb.last = {};
+    sb.flags |= BRAID_SB_INCONSISTENT;
+    if (auto marked = mark_all(device, sb); !marked) {
+        return marked;
+    }
+    // The older copy first: one of them is valid all the time.
+    const std::size_t older = newest == &copies->front() ? 1 : 0;
+    for (const std::size_t copy : {older, 1 - older}) {
+        sb.sequence++;
+        Bytes block(BRAID_BLOCK_SIZE);
+        braid_superblock_encode(&sb, block.data());
+        if (auto done = write(device, copies->at(copy).offset, block); !done) {
+            return done;
         }
         if (auto done = sync(device); !done) {
             return done;

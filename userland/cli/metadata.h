@@ -10,21 +10,37 @@
 #include <string>
 #include <vector>
 
+#include "cli/configuration.h"
 #include "cli/verb.h"
 #include "core/ondisk.h"
 #include "sys/block_device.h"
+
+namespace CLI {
+class Option;
+}
 
 namespace braid::cli {
 
 template <class T>
 using Attempt = sys::Result<T, Failure>;
 
-/// The options that name devices, shared by the verbs.
+/// Where a replica is.
 struct DeviceOptions {
-    std::string disk;
-    std::string meta;  ///< empty: internal metadata
+    std::string disk{};
+    std::string meta{};  ///< empty: internal metadata
+};
 
-    void add_to(CLI::App& command);
+/// Which replicas are meant: those of the configuration, or one by its devices.
+struct ReplicaOptions {
+    std::vector<std::string> names{};
+    std::string file = default_config_file;
+    DeviceOptions devices{};
+
+    /// The option of the names.
+    CLI::Option* add_to(CLI::App& command);
+    /// At least one. Of a replica that is named by its devices nothing else is known.
+    [[nodiscard]] Attempt<std::vector<OwnVolume>> choose(const Context& context) const;
+    [[nodiscard]] Attempt<OwnVolume> choose_one(const Context& context) const;
 };
 
 /// The devices of one replica.
@@ -70,6 +86,10 @@ struct LogContent {
 /// Writes all metadata of a new replica; `sb` has its layout. Superblocks come last, so that a
 /// crash leaves none.
 [[nodiscard]] Attempt<void> write_new(sys::BlockDevice& device, braid_superblock sb);
+
+/// Makes what a replica holds worth nothing, durably; it stays the replica that it is, with its
+/// vote. Nobody may have it attached.
+[[nodiscard]] Attempt<void> write_invalid(sys::BlockDevice& device, bool external);
 
 [[nodiscard]] std::string to_text(braid_ondisk_result result);
 [[nodiscard]] std::string uuid_text(const std::uint8_t* uuid);

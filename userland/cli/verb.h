@@ -4,16 +4,23 @@
 // verb_<name>.cpp and a row of the table in braidadm.cpp.
 #pragma once
 
+#include <unistd.h>
+
+#include <chrono>
 #include <functional>
-#include <iosfwd>
+#include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "sys/blkid.h"
 #include "sys/block_device.h"
+#include "sys/config_files.h"
 #include "sys/kernel_module.h"
+#include "sys/local_socket.h"
 #include "sys/netlink.h"
+#include "sys/netlink_gen.h"
 
 namespace CLI {
 class App;
@@ -27,6 +34,9 @@ enum class ExitCode {
     failure = 1,
     usage = 2,
     module_not_loaded = 3,
+    no_daemon = 4,
+    refused = 5,  ///< by the node daemon: it says why
+    timed_out = 6,
     config_invalid = 10,
 };
 
@@ -40,6 +50,26 @@ struct Context {
                                                                  sys::BlockDevice::Access access)>
         open_device = &sys::BlockDevice::open;
     std::shared_ptr<sys::Blkid> blkid = std::make_shared<sys::LibBlkid>();
+    /// The name of this host in the configuration.
+    std::string host = sys::host_name();
+    /// A line to the node daemon, and its answer, which is waited for as long as `most`.
+    std::function<sys::Result<std::string>(const std::string& line, std::chrono::milliseconds most)>
+        ask_daemon = [](const std::string& line, std::chrono::milliseconds most) {
+            return sys::ask_local(sys::daemon_socket, line, most);
+        };
+    /// The module's events, from now on.
+    std::function<sys::NetlinkResult<std::unique_ptr<sys::NetlinkEvents>>()> open_events = [] {
+        return sys::NetlinkSubscription::open(std::string(netlink::family_name),
+                                              std::string(netlink::group_events));
+    };
+    /// How long the end of an operation in the kernel is waited for.
+    std::chrono::milliseconds patience{30000};
+    /// Standard input, to its end.
+    std::function<std::string()> read_input = [] {
+        return std::string(std::istreambuf_iterator<char>(std::cin), {});
+    };
+    /// Somebody looks at `out`, and may like colours.
+    bool terminal = isatty(STDOUT_FILENO) == 1;
 };
 
 /// An error for a person, printed as "braidadm: what: cause", then `remedy` on a
@@ -66,9 +96,41 @@ Action configure_version(CLI::App& command);
 Action configure_create_md(CLI::App& command);
 Action configure_dump(CLI::App& command);
 Action configure_dump_md(CLI::App& command);
+Action configure_status(CLI::App& command);
+Action configure_events(CLI::App& command);
+Action configure_role(CLI::App& command);
+Action configure_dstate(CLI::App& command);
+Action configure_cstate(CLI::App& command);
+Action configure_wait_connect(CLI::App& command);
+Action configure_wait_sync(CLI::App& command);
 Action configure_sh_nop(CLI::App& command);
 Action configure_sh_resources(CLI::App& command);
 Action configure_wipe_md(CLI::App& command);
 Action configure_cert(CLI::App& command);
+Action configure_init(CLI::App& command);
+Action configure_primary(CLI::App& command);
+Action configure_secondary(CLI::App& command);
+Action configure_explain(CLI::App& command);
+Action configure_history(CLI::App& command);
+Action configure_migrate(CLI::App& command);
+Action configure_end_migrate(CLI::App& command);
+Action configure_resolve(CLI::App& command);
+Action configure_add_peer(CLI::App& command);
+Action configure_forget_peer(CLI::App& command);
+Action configure_replace(CLI::App& command);
+Action configure_up(CLI::App& command);
+Action configure_down(CLI::App& command);
+Action configure_adjust(CLI::App& command);
+Action configure_attach(CLI::App& command);
+Action configure_detach(CLI::App& command);
+Action configure_resize(CLI::App& command);
+Action configure_connect(CLI::App& command);
+Action configure_disconnect(CLI::App& command);
+Action configure_invalidate(CLI::App& command);
+Action configure_verify(CLI::App& command);
+Action configure_pause_sync(CLI::App& command);
+Action configure_resume_sync(CLI::App& command);
+Action configure_suspend_io(CLI::App& command);
+Action configure_resume_io(CLI::App& command);
 
 }  // namespace braid::cli

@@ -15,8 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/daemon.h"
 #include "cli/verb.h"
 #include "satellite/pki.h"
+#include "sys/file_content.h"
 
 namespace braid::cli {
 
@@ -30,6 +32,7 @@ using sys::Existing;
 struct Options {
     std::string directory = satellite::pki_directory;
     std::string node;
+    std::vector<std::string> nodes;  ///< to issue for
     std::string file;
     std::int64_t days = satellite::node_lifetime.count();
     bool force = false;
@@ -63,6 +66,14 @@ std::string until(const CertificateInfo& info) {
                        fmt::gmtime(std::chrono::system_clock::to_time_t(info.validity.until)));
 }
 
+/// A daemon that waits for a certificate, and the configuration that came with it, need not wait
+/// longer.
+void tell_satellite(Context& context) {
+    if (!ask_daemon(context, {{"verb", "reload"}})) {
+        context.out << "braid-satellite does not run: systemctl start braid-satellite\n";
+    }
+}
+
 Outcome init(Context& context, const Options& options) {
     const auto made = options.pki().init(options.node, options.existing(), now());
     if (!made) {
@@ -78,22 +89,34 @@ Outcome init(Context& context, const Options& options) {
         "itself on this node only: whoever has it can become a node of the cluster.\n"
         "For each other node: braidadm cert issue NODE\n",
         made->cluster, made->node, until(*made), options.pki().authority_file());
+    tell_satellite(context);
     return {};
 }
 
 constexpr const char* where_issued =
     "Certificates are issued on the node where 'braidadm cert init' was run.";
 
-Outcome issue(Context& context, const Options& options) {
-    const std::string file = options.file.empty() ? options.node + ".pem" : options.file;
+tl::unexpected<Failure> not_issued(const sys::Error& error) {
+    return failure("issue", error,
+                   error.number == ENOENT   ? where_issued
+                   : error.number == EEXIST ? "Name another file with --output, or say --force."
+                                            : "");
+}
+
+Outcome issue_one(Context& context, const Options& options, const std::string& node) {
+    if (options.file == "-") {
+        const auto made = options.pki().make(node, options.lifetime(), now());
+        if (!made) {
+            return not_issued(made.error());
+        }
+        context.out << made->bundle;
+        return {};
+    }
+    const std::string file = options.file.empty() ? node + ".pem" : options.file;
     const auto made =
-        options.pki().issue(options.node, file, options.existing(), options.lifetime(), now());
+        options.pki().issue(node, file, options.existing(), options.lifetime(), now());
     if (!made) {
-        const int number = made.error().number;
-        return failure("issue", made.error(),
-                       number == ENOENT   ? where_issued
-                       : number == EEXIST ? "Name another file with --output, or say --force."
-                                          : "");
+        return not_issued(made.error());
     }
     context.out << fmt::format(
         "{}: private key and certificate of {}, valid until {}.\n"
@@ -103,18 +126,41 @@ Outcome issue(Context& context, const Options& options) {
     return {};
 }
 
+Outcome issue(Context& context, const Options& options) {
+    if (options.nodes.size() > 1 && !options.file.empty()) {
+        return tl::unexpected(Failure{ExitCode::usage, "cert issue",
+                                      "--output is for one node, and several are named",
+                                      "Leave it out: each gets a file NODE.pem."});
+    }
+    for (const std::string& node : options.nodes) {
+        if (auto done = issue_one(context, options, node); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
 Outcome install(Context& context, const Options& options) {
-    const auto done = options.pki().install(options.file, options.node, options.existing(), now());
+    const bool piped = options.file == "-";
+    const auto bundle =
+        piped ? sys::Result<std::string>(context.read_input()) : sys::read_file(options.file);
+    if (!bundle) {
+        return failure("install", bundle.error());
+    }
+    const auto done = options.pki().install(*bundle, piped ? "standard input" : options.file,
+                                            options.node, options.existing(), now());
     if (!done) {
         return failure("install", done.error(),
                        done.error().number == EEXIST
                            ? "This node has a certificate; to replace it, say --force."
                            : "");
     }
-    context.out << fmt::format(
-        "Installed the certificate of {} in cluster {}, valid until {}.\n"
-        "Delete {}: it holds the private key.\n",
-        done->node, done->cluster, until(*done), options.file);
+    context.out << fmt::format("Installed the certificate of {} in cluster {}, valid until {}.\n",
+                               done->node, done->cluster, until(*done));
+    if (!piped) {
+        context.out << fmt::format("Delete {}: it holds the private key.\n", options.file);
+    }
+    tell_satellite(context);
     return {};
 }
 
@@ -220,17 +266,19 @@ const Row rows[] = {
          add_node(command, options);
          add_force(command, options);
      }},
-    {"issue", "Make the certificate of another node, as a file to carry there", issue,
+    {"issue", "Make the certificates of other nodes, as files to carry there", issue,
      [](CLI::App& command, Options& options) {
-         command.add_option("NODE", options.node, "Its host name")->required();
-         command.add_option("--output", options.file, "The file (default: NODE.pem)")
+         command.add_option("NODE", options.nodes, "Their host names")->required();
+         command
+             .add_option("--output", options.file,
+                         "The file (default: NODE.pem), or - for standard output")
              ->type_name("FILE");
          add_days(command, options);
          add_force(command, options);
      }},
     {"install", "Check and install a file that 'cert issue' made for this node", install,
      [](CLI::App& command, Options& options) {
-         command.add_option("FILE", options.file, "The file")->required();
+         command.add_option("FILE", options.file, "The file, or - for standard input")->required();
          add_node(command, options);
          add_force(command, options);
      }},

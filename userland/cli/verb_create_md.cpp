@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <random>
 #include <string>
@@ -24,13 +25,22 @@ namespace {
 using Access = sys::BlockDevice::Access;
 
 struct Options {
-    DeviceOptions devices;
-    std::uint32_t node = 0;
-    std::uint32_t volume = 0;
+    ReplicaOptions replicas;
+    std::optional<std::uint32_t> node;
+    std::optional<std::uint32_t> volume;
     std::uint64_t size = 0;
     std::uint32_t block_size = 0;
-    std::uint32_t max_peers = 7;
+    std::optional<std::uint32_t> max_peers;
     bool force = false;
+};
+
+/// As many peers as this may be absent, where nothing else is said.
+constexpr std::uint32_t max_peers_default = 7;
+
+/// Metadata that is only to be written yet.
+struct Draft {
+    Devices devices;
+    braid_superblock superblock;
 };
 
 Failure about(const sys::BlockDevice& device, std::string cause, std::string remedy = {}) {
@@ -66,10 +76,10 @@ Attempt<std::uint64_t> file_system_end(const sys::BlockDevice& device) {
     return 0;
 }
 
-Attempt<void> choose_block_size(Options& options, const sys::BlockDevice& disk) {
+Attempt<std::uint32_t> choose_block_size(const Options& options, const sys::BlockDevice& disk) {
     const std::uint32_t of_disk = disk.logical_block_size();
     if (options.block_size == 0) {
-        options.block_size = of_disk == 4096 ? 4096 : 512;
+        return of_disk == 4096 ? 4096 : 512;
     }
     if (of_disk > options.block_size) {
         return tl::unexpected(
@@ -78,7 +88,7 @@ Attempt<void> choose_block_size(Options& options, const sys::BlockDevice& disk) 
                               of_disk, options.block_size),
                   "Use --block-size 4096."));
     }
-    return {};
+    return options.block_size;
 }
 
 /// What a device carries, in words; empty if nothing.
@@ -131,18 +141,18 @@ Attempt<void> refuse_contents(const Context& context, const Devices& devices) {
     return {};
 }
 
-braid_superblock new_superblock(const Options& options, bool external) {
+braid_superblock new_superblock(const Options& options, const OwnVolume& own, bool external) {
     braid_superblock sb{};
     std::random_device random;
     std::ranges::generate(sb.uuid, [&] { return static_cast<u8>(random()); });
     sb.uuid[6] = static_cast<u8>((sb.uuid[6] & 0x0f) | 0x40);  // a random one, says RFC 4122
     sb.uuid[8] = static_cast<u8>((sb.uuid[8] & 0x3f) | 0x80);
-    sb.node = options.node;
-    sb.volume = options.volume;
+    sb.node = own.node;
+    sb.volume = own.volume.number;
     sb.flags = external ? BRAID_SB_EXTERNAL : 0;
-    sb.block_size = options.block_size;
     // One more: for what this replica itself had open in a crash.
-    sb.max_slots = options.max_peers + 1;
+    sb.max_slots = 1 + options.max_peers.value_or(std::clamp<std::uint32_t>(
+                           own.peers, max_peers_default, BRAID_MAX_SLOTS - 1));
     sb.data_bytes = options.size;
     sb.config.writer = BRAID_NO_WRITER;
     for (auto& slot : sb.slots) {
@@ -209,38 +219,85 @@ Attempt<void> erase_old(const Devices& devices) {
     return {};
 }
 
-Attempt<void> create(Context& context, Options options) {
-    auto devices = Devices::open(context, options.devices,
+Attempt<Draft> draft(Context& context, const Options& options, const OwnVolume& own) {
+    auto devices = Devices::open(context, {own.volume.disk, own.volume.meta_disk},
                                  options.force ? Access::write_used : Access::exclusive);
     if (!devices) {
         return tl::unexpected(devices.error());
     }
-    if (auto chosen = choose_block_size(options, *devices->disk); !chosen) {
-        return chosen;
+    const auto block_size = choose_block_size(options, *devices->disk);
+    if (!block_size) {
+        return tl::unexpected(block_size.error());
     }
-    braid_superblock sb = new_superblock(options, devices->external());
+    braid_superblock sb = new_superblock(options, own, devices->external());
+    sb.block_size = *block_size;
     if (auto laid_out = lay_out(sb, *devices); !laid_out) {
-        return laid_out;
+        return tl::unexpected(laid_out.error());
     }
     if (auto fits = keep_file_system(sb, *devices); !fits) {
-        return fits;
+        return tl::unexpected(fits.error());
     }
     if (!options.force) {
         if (auto empty = refuse_contents(context, *devices); !empty) {
-            return empty;
+            return tl::unexpected(empty.error());
         }
     }
-    if (auto erased = erase_old(*devices); !erased) {
+    return Draft{std::move(*devices), sb};
+}
+
+Attempt<void> write(Context& context, const Draft& draft) {
+    const auto& [devices, sb] = draft;
+    if (auto erased = erase_old(devices); !erased) {
         return erased;
     }
-    if (auto written = write_new(devices->holder(), sb); !written) {
+    if (auto written = write_new(devices.holder(), sb); !written) {
         return written;
     }
     context.out << fmt::format(
         "{}: metadata of node {}, volume {} created: {} bytes of data, "
         "blocks of {}, {} peers\n",
-        devices->holder().path(), sb.node, sb.volume, sb.data_bytes, sb.block_size,
+        devices.holder().path(), sb.node, sb.volume, sb.data_bytes, sb.block_size,
         sb.max_slots - 1);
+    return {};
+}
+
+/// With --device node and volume have to be said, too.
+Attempt<std::vector<OwnVolume>> choose(const Context& context, const Options& options) {
+    auto chosen = options.replicas.choose(context);
+    if (!chosen || options.replicas.devices.disk.empty()) {
+        return chosen;
+    }
+    for (const auto& [name, value] :
+         {std::pair{"--node", options.node}, std::pair{"--volume", options.volume}}) {
+        if (!value) {
+            return tl::unexpected(Failure{ExitCode::usage, name, "is required with --device",
+                                          "Run 'braidadm create-md --help' for usage."});
+        }
+    }
+    chosen->front().node = options.node.value_or(0);
+    chosen->front().volume.number = options.volume.value_or(0);
+    return chosen;
+}
+
+/// All are looked at before the first is written.
+Attempt<void> create(Context& context, const Options& options) {
+    const auto chosen = choose(context, options);
+    if (!chosen) {
+        return tl::unexpected(chosen.error());
+    }
+    std::vector<Draft> drafts;
+    for (const OwnVolume& own : *chosen) {
+        auto one = draft(context, options, own);
+        if (!one) {
+            return tl::unexpected(one.error());
+        }
+        drafts.push_back(std::move(*one));
+    }
+    for (const Draft& each : drafts) {
+        if (auto written = write(context, each); !written) {
+            return written;
+        }
+    }
     return {};
 }
 
@@ -248,12 +305,12 @@ Attempt<void> create(Context& context, Options options) {
 
 Action configure_create_md(CLI::App& command) {
     auto options = std::make_shared<Options>();
-    options->devices.add_to(command);
-    command.add_option("--node", options->node, "Node id, 0 to 31")
-        ->required()
+    CLI::Option* by_name = options->replicas.add_to(command);
+    command.add_option("--node", options->node, "With --device: node id, 0 to 31")
+        ->excludes(by_name)
         ->check(CLI::Range(0, BRAID_MAX_NODES - 1));
-    command.add_option("--volume", options->volume, "Number of the volume, 0 to 65535")
-        ->required()
+    command.add_option("--volume", options->volume, "With --device: number of the volume")
+        ->excludes(by_name)
         ->check(CLI::Range(0, 65535));
     command.add_option("--size", options->size, "Size of the data in bytes (else all that fits)");
     command.add_option("--block-size", options->block_size, "Logical block size: 512 or 4096")

@@ -183,8 +183,14 @@ Failure problem(const Json& document) {
             "Check --device and --meta-device, or make one with 'braidadm create-md'."};
 }
 
-ExitCode dump(Context& context, const DeviceOptions& options, bool json) {
-    const auto devices = Devices::open(context, options, sys::BlockDevice::Access::read);
+ExitCode dump(Context& context, const ReplicaOptions& options, bool json) {
+    const auto own = options.choose_one(context);
+    if (!own) {
+        print(context.err, own.error());
+        return own.error().code;
+    }
+    const auto devices = Devices::open(context, {own->volume.disk, own->volume.meta_disk},
+                                       sys::BlockDevice::Access::read);
     if (!devices) {
         print(context.err, devices.error());
         return devices.error().code;
@@ -209,7 +215,7 @@ ExitCode dump(Context& context, const DeviceOptions& options, bool json) {
 }  // namespace
 
 Action configure_dump_md(CLI::App& command) {
-    auto options = std::make_shared<DeviceOptions>();
+    auto options = std::make_shared<ReplicaOptions>();
     auto json = std::make_shared<bool>(false);
     options->add_to(command);
     command.add_flag("--json", *json, "Print one JSON object instead of text");

@@ -15,8 +15,13 @@ namespace braid::cli {
 
 namespace {
 
-Attempt<void> wipe(Context& context, const DeviceOptions& options) {
-    const auto devices = Devices::open(context, options, sys::BlockDevice::Access::exclusive);
+Attempt<void> wipe(Context& context, const ReplicaOptions& options) {
+    const auto own = options.choose_one(context);
+    if (!own) {
+        return tl::unexpected(own.error());
+    }
+    const auto devices = Devices::open(context, {own->volume.disk, own->volume.meta_disk},
+                                       sys::BlockDevice::Access::exclusive);
     if (!devices) {
         return tl::unexpected(devices.error());
     }
@@ -43,7 +48,7 @@ Attempt<void> wipe(Context& context, const DeviceOptions& options) {
 }  // namespace
 
 Action configure_wipe_md(CLI::App& command) {
-    auto options = std::make_shared<DeviceOptions>();
+    auto options = std::make_shared<ReplicaOptions>();
     options->add_to(command);
     return [options](Context& context) {
         const auto done = wipe(context, *options);

@@ -34,6 +34,16 @@ auto* find_by(Range& range, const Value& value, Member member) {
     return found == range.end() ? nullptr : &*found;
 }
 
+Operation about(const netlink::Operation& operation, const std::string& name,
+                std::string_view awaits = {}) {
+    return {&operation, {{attr::resource::name, name}}, awaits};
+}
+
+Operation about_volume(const netlink::Operation& operation, const std::string& name,
+                       std::uint32_t volume, std::string_view awaits = {}) {
+    return {&operation, {{attr::volume::name, name}, {attr::volume::volume, volume}}, awaits};
+}
+
 class Planner {
   public:
     Planner(const Wanted& wanted, const std::vector<KernelResource>& kernel)
@@ -54,7 +64,6 @@ class Planner {
     void make(const NodeResource& should);
     void make_volume(const std::string& name, const Volume& volume);
     void attach(const std::string& name, const Volume& volume);
-    void detach(const std::string& name, std::uint32_t volume);
     void check_minors();
 
     [[nodiscard]] const DiskFacts& facts(const Volume& volume) const {
@@ -64,14 +73,6 @@ class Planner {
     }
     [[nodiscard]] bool in_scope(const std::string& name) const {
         return wanted_.only.empty() || wanted_.only == name;
-    }
-    static Operation about(const netlink::Operation& operation, const std::string& name,
-                           std::string_view awaits = {}) {
-        return {&operation, {{attr::resource::name, name}}, awaits};
-    }
-    static Operation about_volume(const netlink::Operation& operation, const std::string& name,
-                                  std::uint32_t volume, std::string_view awaits = {}) {
-        return {&operation, {{attr::volume::name, name}, {attr::volume::volume, volume}}, awaits};
     }
     static Operation about_peer(const netlink::Operation& operation, const std::string& name,
                                 std::uint32_t node) {
@@ -139,7 +140,7 @@ void Planner::take_down(const KernelResource& is) {
             return;
         }
     }
-    first_.push_back(about(op::resource_del, is.name, "resource"));
+    first_.push_back(down_operation(is.name));
 }
 
 void Planner::adjust(const NodeResource& should, const KernelResource& is) {
@@ -237,7 +238,7 @@ void Planner::remove_volume(const KernelResource& is, const KernelVolume& volume
         return;
     }
     if (volume.disk_state != disk_state::diskless) {
-        detach(is.name, volume.volume);
+        first_.push_back(detach_operation(is.name, volume.volume));
     }
     first_.push_back(about_volume(op::volume_del, is.name, volume.volume));
 }
@@ -257,30 +258,27 @@ void Planner::disk(const Volume& should, const KernelResource& resource, const K
     const bool same =
         !should.disk.empty() && !leaving && (!is.uuid || !facts.uuid || *is.uuid == *facts.uuid);
     if (same) {
+        if (is.uuid && !facts.uuid && !facts.problem.empty()) {
+            plan_.notes.push_back(fmt::format(
+                "{}/{} keeps the disk that is attached; whether that is {} cannot be told: {}",
+                resource.name, should.number, should.disk, facts.problem));
+        }
         if (is.disk_state == disk_state::attached && facts.room > is.disk_size) {
-            then_.push_back(about_volume(op::volume_resize, resource.name, should.number, "size"));
+            then_.push_back(resize_operation(resource.name, should.number));
         }
         return;
     }
-    const bool reachable = std::ranges::any_of(resource.peers, [&](const KernelPeer& peer) {
-        return (resource.in_sync >> peer.node_id & 1) != 0 &&
-               peer.link_state == link_state::connected;
-    });
-    if (!leaving && resource.writer == resource.node_id && !reachable) {
+    if (!leaving && serves_alone(resource)) {
         refuse(fmt::format("{}/{}", resource.name, should.number),
                "its disk is the only one in sync that the Primary, this node, reaches, and the "
                "configuration has another one, or none",
                "Bring another replica in sync first, or make this node Secondary.");
         return;
     }
-    detach(resource.name, should.number);
+    first_.push_back(detach_operation(resource.name, should.number));
     if (!should.disk.empty()) {
         attach(resource.name, should);
     }
-}
-
-void Planner::detach(const std::string& name, std::uint32_t volume) {
-    first_.push_back(about_volume(op::volume_detach, name, volume, "disk"));
 }
 
 void Planner::attach(const std::string& name, const Volume& volume) {
@@ -290,12 +288,7 @@ void Planner::attach(const std::string& name, const Volume& volume) {
                fmt::format("If it is to be a new replica, use 'braidadm create-md {}'.", name));
         return;
     }
-    Operation operation = about_volume(op::volume_attach, name, volume.number, "disk");
-    operation.attributes.push_back({attr::volume::disk, volume.disk});
-    if (!volume.meta_disk.empty()) {
-        operation.attributes.push_back({attr::volume::meta_disk, volume.meta_disk});
-    }
-    then_.push_back(std::move(operation));
+    then_.push_back(attach_operation(name, volume));
 }
 
 // ---- what is new ----
@@ -343,6 +336,35 @@ void Planner::check_minors() {
 }
 
 }  // namespace
+
+Operation down_operation(const std::string& resource) {
+    return about(op::resource_del, resource, "resource");
+}
+
+Operation attach_operation(const std::string& resource, const Volume& volume) {
+    Operation operation = about_volume(op::volume_attach, resource, volume.number, "disk");
+    operation.attributes.push_back({attr::volume::disk, volume.disk});
+    if (!volume.meta_disk.empty()) {
+        operation.attributes.push_back({attr::volume::meta_disk, volume.meta_disk});
+    }
+    return operation;
+}
+
+Operation detach_operation(const std::string& resource, std::uint32_t volume) {
+    return about_volume(op::volume_detach, resource, volume, "disk");
+}
+
+Operation resize_operation(const std::string& resource, std::uint32_t volume) {
+    return about_volume(op::volume_resize, resource, volume, "size");
+}
+
+bool serves_alone(const KernelResource& resource) {
+    return resource.writer == resource.node_id &&
+           std::ranges::none_of(resource.peers, [&](const KernelPeer& peer) {
+               return (resource.in_sync >> peer.node_id & 1) != 0 &&
+                      peer.link_state == link_state::connected;
+           });
+}
 
 Plan plan(const Wanted& wanted, const std::vector<KernelResource>& kernel) {
     return Planner(wanted, kernel).run();

@@ -89,6 +89,11 @@ struct Operation {
 /// "volume-attach name=r0 volume=0 disk=/dev/vg/a", as --dry-run shows it.
 [[nodiscard]] std::string to_string(const Operation& operation);
 
+[[nodiscard]] Operation down_operation(const std::string& resource);
+[[nodiscard]] Operation attach_operation(const std::string& resource, const Volume& volume);
+[[nodiscard]] Operation detach_operation(const std::string& resource, std::uint32_t volume);
+[[nodiscard]] Operation resize_operation(const std::string& resource, std::uint32_t volume);
+
 /// Something that cannot be changed while things are as they are.
 struct Refusal {
     std::string what;
@@ -110,6 +115,9 @@ struct Wanted {
     std::string only;                        ///< only this resource; empty: all
     bool remove_unknown = false;             ///< take down what no file has
 };
+
+/// Whether the I/O of a Primary depends on this node's disks alone.
+[[nodiscard]] bool serves_alone(const KernelResource& resource);
 
 [[nodiscard]] Plan plan(const Wanted& wanted, const std::vector<KernelResource>& kernel);
 

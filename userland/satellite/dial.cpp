@@ -86,8 +86,7 @@ void Dial::answered(const std::string& message) {
 }
 
 void Dial::fail(const std::string& why) {
-    finish(tl::unexpected(
-        sys::Error{ECONNREFUSED, fmt::format("{} ({}): {}", to_.peer, to_.path.text(), why)}));
+    finish(tl::unexpected(sys::Error{ECONNREFUSED, fmt::format("{}: {}", to_.path.text(), why)}));
 }
 
 /// Its last act: whoever is called may destroy this.

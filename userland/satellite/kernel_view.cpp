@@ -88,7 +88,7 @@ KernelPeer peer_of(const sys::PeerState& state) {
 
 }  // namespace
 
-KernelView view_of(const KernelReplies& replies) {
+KernelView view_of(const sys::ResourceView& replies) {
     const sys::ResourceState& resource = replies.resource;
     KernelView view;
     view.present = true;
@@ -99,6 +99,7 @@ KernelView view_of(const KernelReplies& replies) {
     view.service = resource.service <= enums::service::outgoing
                        ? static_cast<Service>(resource.service)
                        : Service::failed;
+    view.suspended = resource.suspended;
     view.done = resource.done;
     view.suspect = resource.suspect;
     view.instance = resource.instance;

@@ -4,21 +4,12 @@
 // in the module's. Without I/O.
 #pragma once
 
-#include <vector>
-
 #include "membership/io.h"
 #include "sys/kernel_state.h"
 
 namespace braid::satellite {
 
-/// The replies of one resource, taken while nothing changed.
-struct KernelReplies {
-    sys::ResourceState resource{};
-    std::vector<sys::VolumeState> volumes{};
-    std::vector<sys::PeerState> peers{};
-};
-
-[[nodiscard]] membership::KernelView view_of(const KernelReplies& replies);
+[[nodiscard]] membership::KernelView view_of(const sys::ResourceView& replies);
 
 /// Of a value as far as a kernel enforces it: witnesses and votes are not in it.
 [[nodiscard]] sys::KernelConfig config_of(const membership::Value& value);

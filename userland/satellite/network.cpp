@@ -23,7 +23,7 @@ Network::Network(sys::EventLoop& loop, sys::BraidClient& kernel, std::string cre
       random_(std::move(random)),
       callbacks_(std::move(callbacks)),
       credentials_(std::move(credentials),
-                   [this](const std::string& text) { callbacks_.log("certificate", text); }),
+                   [this](const std::string& text) { callbacks_.log({}, "certificate: " + text); }),
       listener_(loop, {[this] { return credentials_.current(); },
                        [this](const sys::CertificateInfo& peer) { return check(peer); },
                        [this](const std::shared_ptr<Connection>& connection, const Hello& hello) {
@@ -31,10 +31,8 @@ Network::Network(sys::EventLoop& loop, sys::BraidClient& kernel, std::string cre
                        },
                        [this](const Refusal& refusal) {
                            callbacks_.log(
-                               refusal.node.empty()
-                                   ? refusal.address
-                                   : fmt::format("{} ({})", refusal.node, refusal.address),
-                               "refused: " + refusal.why);
+                               {.peer = refusal.node},
+                               fmt::format("refused, {}: {}", refusal.address, refusal.why));
                        }}) {}
 
 double Network::fraction() const {
@@ -71,8 +69,7 @@ std::string Network::route(const std::shared_ptr<Connection>& connection, const 
             return link->offered(connection, *hello.stream);
         }
     }
-    return fmt::format("resource {} is not configured with {} here", hello.stream->resource,
-                       peer->first);
+    return fmt::format("resource {} is not up with {} here", hello.stream->resource, peer->first);
 }
 
 void Network::refuse(const std::shared_ptr<Connection>& connection, const std::string& why) {
@@ -92,19 +89,20 @@ void Network::refuse(const std::shared_ptr<Connection>& connection, const std::s
 std::unique_ptr<Control> Network::make_control(const PeerSettings& peer) {
     return std::make_unique<Control>(
         loop_, credentials_, name_, peer, [this] { return fraction(); },
-        Control::Callbacks{
-            [this, name = peer.name] {
-                callbacks_.log(name, "connected");
-                callbacks_.up(name);
-            },
-            [this, name = peer.name](const std::string& why) {
-                callbacks_.log(name, "disconnected: " + why);
-                callbacks_.down(name, why);
-            },
-            [this, name = peer.name](const std::string& message) {
-                callbacks_.message(name, message);
-            },
-            [this, name = peer.name](const std::string& why) { callbacks_.log(name, why); }});
+        Control::Callbacks{[this, name = peer.name] {
+                               callbacks_.log({.peer = name}, "connected");
+                               callbacks_.up(name);
+                           },
+                           [this, name = peer.name](const std::string& why) {
+                               callbacks_.log({.peer = name}, "disconnected: " + why);
+                               callbacks_.down(name, why);
+                           },
+                           [this, name = peer.name](const std::string& message) {
+                               callbacks_.message(name, message);
+                           },
+                           [this, name = peer.name](const std::string& why) {
+                               callbacks_.log({.peer = name}, why);
+                           }});
 }
 
 std::unique_ptr<Link> Network::make_link(Control& control, const LinkSettings& settings) {
@@ -115,7 +113,7 @@ std::unique_ptr<Link> Network::make_link(Control& control, const LinkSettings& s
                               return session == 0 ? 1 : session;
                           },
                           [this] { return fraction(); },
-                          [this, about = settings.resource + "/" + settings.peer](
+                          [this, about = Subject{settings.resource, settings.peer}](
                               const std::string& text) { callbacks_.log(about, text); }},
         control, settings);
 }

@@ -15,6 +15,7 @@
 #include "satellite/credentials_file.h"
 #include "satellite/link.h"
 #include "satellite/listener.h"
+#include "satellite/subject.h"
 
 namespace braid::satellite {
 
@@ -31,8 +32,8 @@ class Network {
         std::function<void(const std::string& peer)> up;
         std::function<void(const std::string& peer, const std::string& why)> down;
         std::function<void(const std::string& peer, const std::string& message)> message;
-        /// One line: who or what it is about, and what happened.
-        std::function<void(const std::string& about, const std::string& text)> log;
+        /// One line: what it is about, and what happened.
+        std::function<void(const Subject& about, const std::string& text)> log;
     };
 
     /// `random` gives random bits. `kernel` must outlive this.

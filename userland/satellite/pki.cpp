@@ -93,13 +93,12 @@ Result<CertificateInfo> Pki::init(const std::string& node, Existing existing,
     return info_of(*bundle);
 }
 
-Result<CertificateInfo> Pki::issue(const std::string& node, const std::string& file,
-                                   Existing existing, days lifetime, sys_seconds now) const {
+Result<Pki::Issued> Pki::make(const std::string& node, days lifetime, sys_seconds now) const {
     const auto authority = sys::read_file(authority_file());
     if (!authority) {
         return tl::unexpected(authority.error());
     }
-    const auto bundle = sys::issue_certificate(*authority, node, lifetime_from(now, lifetime));
+    auto bundle = sys::issue_certificate(*authority, node, lifetime_from(now, lifetime));
     if (!bundle) {
         return about(authority_file(), bundle.error());
     }
@@ -108,29 +107,35 @@ Result<CertificateInfo> Pki::issue(const std::string& node, const std::string& f
     if (!info) {
         return about(authority_file(), info.error());
     }
-    if (auto written = sys::write_file(file, *bundle, private_mode, existing); !written) {
-        return tl::unexpected(written.error());
-    }
-    return info;
+    return Issued{std::move(*info), std::move(*bundle)};
 }
 
-Result<CertificateInfo> Pki::install(const std::string& file, const std::string& node,
-                                     Existing existing, sys_seconds now) const {
-    const auto bundle = sys::read_file(file);
-    if (!bundle) {
-        return tl::unexpected(bundle.error());
+Result<CertificateInfo> Pki::issue(const std::string& node, const std::string& file,
+                                   Existing existing, days lifetime, sys_seconds now) const {
+    auto made = make(node, lifetime, now);
+    if (!made) {
+        return tl::unexpected(made.error());
     }
-    auto info = sys::check_node_certificate(*bundle, now);
+    if (auto written = sys::write_file(file, made->bundle, private_mode, existing); !written) {
+        return tl::unexpected(written.error());
+    }
+    return std::move(made->info);
+}
+
+Result<CertificateInfo> Pki::install(const std::string& bundle, const std::string& source,
+                                     const std::string& node, Existing existing,
+                                     sys_seconds now) const {
+    auto info = sys::check_node_certificate(bundle, now);
     if (!info) {
-        return about(file, info.error());
+        return about(source, info.error());
     }
     if (info->node != node) {
         return about(
-            file, {EINVAL, fmt::format("is for node {}, but this node is {}", info->node, node)});
+            source, {EINVAL, fmt::format("is for node {}, but this node is {}", info->node, node)});
     }
     auto written = make_directory();
     if (written) {
-        written = sys::write_file(node_file(), *bundle, private_mode, existing);
+        written = sys::write_file(node_file(), bundle, private_mode, existing);
     }
     if (!written) {
         return tl::unexpected(written.error());

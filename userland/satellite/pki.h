@@ -41,15 +41,26 @@ class Pki {
                                                          sys::Existing existing,
                                                          std::chrono::sys_seconds now) const;
 
-    /// Writes what `node` needs to `file`, mode 0600. ENOENT where the authority's key is not.
+    /// What a node needs: its private key, its certificate, and the authority's.
+    struct Issued {
+        sys::CertificateInfo info{};
+        std::string bundle{};
+    };
+    /// Made here and kept nowhere. ENOENT where the authority's key is not.
+    [[nodiscard]] sys::Result<Issued> make(const std::string& node, std::chrono::days lifetime,
+                                           std::chrono::sys_seconds now) const;
+
+    /// Writes that to `file`, mode 0600.
     [[nodiscard]] sys::Result<sys::CertificateInfo> issue(const std::string& node,
                                                           const std::string& file,
                                                           sys::Existing existing,
                                                           std::chrono::days lifetime,
                                                           std::chrono::sys_seconds now) const;
 
-    /// Checks a file that issue() wrote and puts it in place. EINVAL if it is another node's.
-    [[nodiscard]] sys::Result<sys::CertificateInfo> install(const std::string& file,
+    /// Checks a bundle, which came from `source`, and puts it in place. EINVAL if it is another
+    /// node's.
+    [[nodiscard]] sys::Result<sys::CertificateInfo> install(const std::string& bundle,
+                                                            const std::string& source,
                                                             const std::string& node,
                                                             sys::Existing existing,
                                                             std::chrono::sys_seconds now) const;

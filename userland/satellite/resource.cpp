@@ -23,9 +23,7 @@ using membership::Bytes;
 using membership::Role;
 using std::chrono::milliseconds;
 
-/// The module's answers are asked for so often until none of its events came in between.
-constexpr int looks_max = 8;
-/// And then, or after a failure, once more after this.
+/// The module is asked again after this where it failed, or changed all the time.
 constexpr milliseconds look_again{200};
 
 constexpr mode_t vote_mode = 0600;
@@ -38,6 +36,7 @@ Resource::Resource(Environment environment, ResourceSettings settings)
       why_("its vote was not read yet"),
       timer_(env_.loop),
       look_(env_.loop),
+      disk_(env_.loop),
       self_(std::make_shared<Resource*>(this)) {
     look_soon();
 }
@@ -77,7 +76,7 @@ bool Resource::look_at_vote() {
 }
 
 void Resource::peer_up(membership::NodeId node) {
-    peers_[node] = true;
+    peers_.insert(node);
     give(membership::PeerUp{node});
 }
 
@@ -115,43 +114,45 @@ void Resource::look_soon() {
     });
 }
 
+void Resource::look_later() {
+    looking_ = true;
+    look_.start(look_again, [this] {
+        looking_ = false;
+        look();
+    });
+}
+
 void Resource::look() {
     begin();
-    if (settings_.role == Role::witness || !member_) {
+    if (settings_.role == Role::witness) {
+        // Of its file there are no events.
+        if (!member_) {
+            look_later();
+        }
         return;
     }
-    const std::optional<KernelReplies> replies = ask();
-    if (!replies) {
-        looking_ = true;
-        look_.start(look_again, [this] {
-            looking_ = false;
-            look();
-        });
+    if (!member_) {
         return;
+    }
+    const std::optional<sys::ResourceView> replies = ask();
+    if (!replies) {
+        look_later();
+        return;
+    }
+    if (env_.seen) {
+        env_.seen(*replies);
     }
     give(replies->resource.name.empty() ? membership::KernelView{} : view_of(*replies));
 }
 
 /// All of the resource, with nothing changed in between; nothing if that cannot be had now. Its
 /// name is empty if it is not there.
-std::optional<KernelReplies> Resource::ask() {
-    for (int looks = 0; looks < looks_max; looks++) {
-        const auto before = env_.kernel.resources(settings_.name);
-        auto volumes = env_.kernel.volumes(settings_.name);
-        auto peers = env_.kernel.peers(settings_.name);
-        auto after = env_.kernel.resources(settings_.name);
-        if (!before || !volumes || !peers || !after) {
-            return std::nullopt;
-        }
-        if (before->empty() && after->empty()) {
-            return KernelReplies{};
-        }
-        if (before->size() == 1 && after->size() == 1 &&
-            before->front().sequence == after->front().sequence) {
-            return KernelReplies{std::move(after->front()), std::move(*volumes), std::move(*peers)};
-        }
+std::optional<sys::ResourceView> Resource::ask() {
+    auto views = env_.kernel.views(settings_.name);
+    if (!views || !views->settled) {
+        return std::nullopt;
     }
-    return std::nullopt;
+    return views->resources.empty() ? sys::ResourceView{} : std::move(views->resources.front());
 }
 
 // ---- the member ----
@@ -182,24 +183,43 @@ sys::Result<Bytes> Resource::stored_vote() {
 }
 
 void Resource::begin() {
-    if (member_) {
+    if (member_ && !diskless_) {
         return;
     }
     const auto vote = stored_vote();
-    if (!vote) {
-        if (why_ != vote.error().message) {
-            why_ = vote.error().message;
-            env_.journal(true, why_);
+    if (vote && member_) {
+        env_.disk_is_back();
+    } else if (vote) {
+        disk_.stop();
+        begin_with(settings_.role != Role::diskless, *vote);
+    } else if (!member_ && why_ != vote.error().message) {
+        why_ = vote.error().message;
+        env_.journal(true, why_);
+        if (vote.error().number == ENODEV) {
+            disk_.start(settings_.disk_wait, [this] { begin_without_disk(); });
         }
+    }
+}
+
+/// As a diskless member. The register goes on counting on the vote that is on the disk, as while
+/// this node is away, so that nothing is promised twice.
+void Resource::begin_without_disk() {
+    if (member_) {
         return;
     }
+    env_.journal(true, "the disk with its vote is away: this node goes on without either");
+    diskless_ = true;
+    begin_with(false, {});
+    look_soon();
+}
+
+void Resource::begin_with(bool voter, const Bytes& vote) {
     why_.clear();
-    member_.emplace(settings_.node, settings_.role != Role::diskless, settings_.options, *vote,
-                    env_.moment());
+    member_.emplace(settings_.node, voter, settings_.options, vote, env_.moment());
     if (settings_.role == Role::witness) {
         give(membership::KernelView{});
     }
-    for (const auto& [node, up] : peers_) {
+    for (const membership::NodeId node : peers_) {
         give(membership::PeerUp{node});
     }
     give(membership::TimerExpired{});
@@ -227,6 +247,7 @@ void Resource::work() {
         }
     }
     working_ = false;
+    env_.changed();
 }
 
 void Resource::vote_stored(bool ok) {
@@ -237,7 +258,8 @@ void Resource::vote_stored(bool ok) {
 // ---- what is done ----
 
 void Resource::check(const sys::ClientResult<void>& result, const netlink::Operation& operation) {
-    if (result) {
+    // Asked once more while it is still at it.
+    if (result || (&operation == &op::resource_serve && result.error().number == EBUSY)) {
         return;
     }
     give(membership::KernelRefused{

@@ -6,11 +6,13 @@
 // Everything is one thread; no callback of the environment may destroy the resource.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -35,10 +37,14 @@ struct ResourceSettings {
     membership::Role role = membership::Role::diskful;
     /// Of a node with disks: the volume whose metadata keeps the vote.
     std::uint32_t vote_volume = 0;
+    /// How long after its volume its disk may come.
+    std::chrono::milliseconds disk_wait{3000};
     /// Of a witness: the file that does.
     std::string vote_file{};
     membership::Options options{};
     std::map<membership::NodeId, ResyncSettings> resyncs{};  ///< by target; without: the defaults
+
+    bool operator==(const ResourceSettings&) const = default;
 };
 
 class Resource {
@@ -54,6 +60,14 @@ class Resource {
         std::function<void(bool warning, const std::string& text)> journal;
         /// Runs the fence command for a node; `done` is called once, later, with what it promises.
         std::function<void(membership::NodeId node, std::function<void(bool ok)> done)> fence;
+        /// The disk with the vote is there, after a member had begun without it: this is to be
+        /// ended, and another one begun, as if the daemon had started anew; but not before this
+        /// returns.
+        std::function<void()> disk_is_back;
+        /// The member has dealt with something: it may see things otherwise.
+        std::function<void()> changed;
+        /// The module's state of the resource, whenever it was looked at; may be empty.
+        std::function<void(const sys::ResourceView& replies)> seen{};
     };
 
     Resource(Environment environment, ResourceSettings settings);
@@ -75,13 +89,15 @@ class Resource {
     [[nodiscard]] const membership::Member* member() const { return member_ ? &*member_ : nullptr; }
     /// Why there is no member; empty if there is one.
     [[nodiscard]] const std::string& why() const { return why_; }
-    [[nodiscard]] const ResourceSettings& settings() const { return settings_; }
 
   private:
     void look_soon();
+    void look_later();
     void look();
-    [[nodiscard]] std::optional<KernelReplies> ask();
+    [[nodiscard]] std::optional<sys::ResourceView> ask();
     void begin();
+    void begin_with(bool voter, const membership::Bytes& vote);
+    void begin_without_disk();
     [[nodiscard]] sys::Result<membership::Bytes> stored_vote();
     void give(membership::Event event);
     void work();
@@ -108,15 +124,18 @@ class Resource {
     Environment env_;
     ResourceSettings settings_;
     std::optional<membership::Member> member_;
+    /// It began without the disk that has its vote: it gives none.
+    bool diskless_ = false;
     std::string why_;
     /// Peers that are up, for a member that begins later.
-    std::map<membership::NodeId, bool> peers_;
+    std::set<membership::NodeId> peers_;
     std::deque<membership::Event> events_;
     bool working_ = false;
     /// What the module was last asked to store, until it has told how that went.
     std::optional<membership::Bytes> storing_;
     sys::Timer timer_;
     sys::Timer look_;
+    sys::Timer disk_;
     bool looking_ = false;
     /// Fences that end after this is gone find nobody.
     std::shared_ptr<Resource*> self_;

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <sstream>
@@ -20,7 +21,18 @@ namespace braid::test {
 /// netlink as `netlink_` answers it.
 class CliTest : public testing::Test {
   protected:
-    CliTest() { root_.write("sys/module/loop/initstate", "live\n"); }
+    CliTest() {
+        root_.write("sys/module/loop/initstate", "live\n");
+        context_.ask_daemon = [](const std::string&,
+                                 std::chrono::milliseconds) -> sys::Result<std::string> {
+            return tl::unexpected(sys::Error{ENOENT, "/run/braid/satellite.sock: no such file"});
+        };
+        context_.open_events = []() -> sys::NetlinkResult<std::unique_ptr<sys::NetlinkEvents>> {
+            ADD_FAILURE() << "events must not be opened here";
+            return tl::unexpected(sys::NetlinkError{});
+        };
+        context_.terminal = false;
+    }
 
     cli::ExitCode run(const std::vector<std::string>& arguments) {
         return cli::run(arguments, context_);
@@ -28,6 +40,10 @@ class CliTest : public testing::Test {
 
     [[nodiscard]] std::string out() const { return out_.str(); }
     [[nodiscard]] std::string err() const { return err_.str(); }
+    void forget_output() {
+        out_.str("");
+        err_.str("");
+    }
 
     TemporaryDirectory root_;
     /// Handed over when the verb opens its socket; without it opening fails the test.
@@ -51,6 +67,8 @@ class CliTest : public testing::Test {
 
     std::ostringstream out_;
     std::ostringstream err_;
+
+  protected:
     cli::Context context_{out_,
                           err_,
                           sys::KernelModule("braid", "6.1.0-9", root_.path()),

@@ -127,7 +127,7 @@ TEST_F(LinkTest, AnUnknownResourceIsRefused) {
     ASSERT_TRUE(a_.network.apply(settings(a_, b_, true)));
     ASSERT_TRUE(b_.network.apply(settings(b_, a_)));
     ASSERT_TRUE(wait([&] { return !why(a_).empty(); }));
-    EXPECT_THAT(why(a_), HasSubstr("resource r0 is not configured with a here"));
+    EXPECT_THAT(why(a_), HasSubstr("resource r0 is not up with a here"));
 }
 
 TEST_F(LinkTest, WhoAsksForTheStateDoesNotCutAPauseShort) {

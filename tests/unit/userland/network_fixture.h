@@ -121,8 +121,8 @@ struct Node {
                    [this](const std::string& peer, const std::string& message) {
                        messages.push_back(peer + ": " + message);
                    },
-                   [this](const std::string& about, const std::string& text) {
-                       log.push_back(about + ": " + text);
+                   [this](const satellite::Subject& about, const std::string& text) {
+                       log.push_back(about.resource + "/" + about.peer + ": " + text);
                    }}) {}
 
     [[nodiscard]] sys::Address address(std::uint16_t port = 7791) const {

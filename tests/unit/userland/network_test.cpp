@@ -127,9 +127,8 @@ TEST_F(ControlTest, ACertificateOfAStrangeAuthorityIsRefusedByTheServer) {
     join(a, b);
     ASSERT_TRUE(wait([&] { return !refusals(b).empty(); }));
     EXPECT_THAT(refusals(b), ElementsAre("a: its certificate is not of this cluster's authority"));
-    EXPECT_THAT(b.log, Contains("a (" + a.ip +
-                                "): refused: its certificate is not of this cluster's "
-                                "authority"));
+    EXPECT_THAT(b.log, Contains("/a: refused, " + a.ip +
+                                ": its certificate is not of this cluster's authority"));
     ASSERT_TRUE(wait([&] { return !why(a, b).empty(); }));
     EXPECT_THAT(why(a, b), HasSubstr("it refuses"));
     EXPECT_FALSE(b.network.control("a")->is_up());

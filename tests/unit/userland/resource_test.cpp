@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -226,19 +227,31 @@ class ResourceTest : public testing::Test {
     void start(Role role = Role::diskful) {
         ResourceSettings settings{.name = "r0", .node = 0, .role = role};
         settings.vote_file = (directory_.path() / "r0.vote").string();
+        settings.disk_wait = disk_wait_;
         resource_ = std::make_unique<Resource>(
             Resource::Environment{
                 .loop = loop_,
                 .kernel = client_,
                 .moment = [this] { return moment(); },
-                .send = [](membership::NodeId, const Bytes&) {},
+                .send = [this](membership::NodeId, const Bytes& bytes) { note_sent(bytes); },
                 .reply = [this](const membership::Reply& reply) { replies_.push_back(reply); },
                 .journal = [this](bool, const std::string& text) { journal_.push_back(text); },
                 .fence = [this](membership::NodeId,
                                 std::function<void(bool)> done) { fence_ = std::move(done); },
+                .disk_is_back = [this] { disk_is_back_ = true; },
+                .changed = [] {},
             },
             std::move(settings));
         settle();
+    }
+
+    void note_sent(const Bytes& bytes) {
+        const auto message = membership::decode_message(bytes);
+        ASSERT_TRUE(message.has_value());
+        const auto* report = std::get_if<membership::Report>(&*message);
+        sent_++;
+        chosen_ = chosen_ || std::holds_alternative<membership::Chosen>(*message) ||
+                  (report != nullptr && report->known.has_value());
     }
 
     membership::Moment moment() {
@@ -289,8 +302,13 @@ class ResourceTest : public testing::Test {
     FakeModule module_;
     sys::BraidClient client_{module_};
     std::vector<membership::Reply> replies_;
+    std::chrono::milliseconds disk_wait_{3000};
+    bool disk_is_back_ = false;
     std::vector<std::string> journal_;
     std::function<void(bool)> fence_;
+    int sent_ = 0;
+    /// Something that was sent says that a value was chosen.
+    bool chosen_ = false;
     std::uint64_t random_ = 1;
     std::uint64_t commands_ = 0;
     std::unique_ptr<Resource> resource_;
@@ -330,6 +348,23 @@ TEST_F(ResourceTest, WaitsForItsVoteBeforeItHasAMember) {
     settle();
     EXPECT_NE(resource_->member(), nullptr);
     EXPECT_THAT(resource_->why(), IsEmpty());
+}
+
+TEST_F(ResourceTest, WithoutItsDiskItGoesOnWithoutAVote) {
+    disk_wait_ = std::chrono::milliseconds(1);
+    module_.attached = false;
+    start();
+    ASSERT_TRUE(until([&] { return resource_->member() != nullptr; }));
+    EXPECT_THAT(resource_->why(), IsEmpty());
+    EXPECT_THAT(journal_, Contains(HasSubstr("goes on without either")));
+    command(Verb::initialise);
+    ASSERT_TRUE(until([&] { return replies_.size() == 1; }));
+    EXPECT_EQ(replies_[0].cause, Cause::no_replica_here);
+    EXPECT_FALSE(disk_is_back_);
+    module_.attached = true;
+    module_.tell(enums::event_kind::disk);
+    settle();
+    EXPECT_TRUE(disk_is_back_);
 }
 
 TEST_F(ResourceTest, WhatIsDurableSurvivesARestart) {
@@ -441,6 +476,32 @@ TEST_F(ResourceTest, AWitnessKeepsItsVoteInAFile) {
     EXPECT_EQ(sys::read_file(path).value(), *first) << "another voter after a restart";
 }
 
+TEST_F(ResourceTest, AWitnessWhoseFileCannotBeReadTriesAgain) {
+    const auto path = directory_.path() / "r0.vote";
+    std::filesystem::create_directory(path);
+    start(Role::witness);
+    EXPECT_EQ(resource_->member(), nullptr);
+    EXPECT_THAT(resource_->why(), HasSubstr("r0.vote"));
+    std::filesystem::remove(path);
+    EXPECT_TRUE(until([&] { return resource_->member() != nullptr; }));
+    EXPECT_THAT(journal_, SizeIs(1)) << "once, however often it tried";
+}
+
+TEST_F(ResourceTest, PeersHearNothingOfARegisterThatIsNotDurable) {
+    start();
+    settle_votes();
+    resource_->peer_up(1);
+    settle_votes();
+    sent_ = 0;
+    chosen_ = false;
+    command(Verb::initialise);
+    settle();
+    EXPECT_FALSE(chosen_) << "told of a value that a loss of power would undo";
+    settle_votes();
+    EXPECT_TRUE(chosen_);
+    EXPECT_GT(sent_, 0);
+}
+
 // ---- translation ----
 
 sys::VolumeState volume_of(std::uint64_t disk_state, std::uint32_t opens) {
@@ -459,7 +520,7 @@ sys::PeerState peer_of(std::uint32_t node) {
 }
 
 TEST(KernelViewTest, TellsAllThatTheMembershipNeeds) {
-    KernelReplies replies;
+    sys::ResourceView replies;
     replies.resource.name = "r0";
     replies.resource.node = 2;
     replies.resource.instance = 7;
@@ -467,6 +528,7 @@ TEST(KernelViewTest, TellsAllThatTheMembershipNeeds) {
     replies.resource.service = enums::service::held;
     replies.resource.suspect = true;
     replies.resource.done = true;
+    replies.resource.suspended = true;
     replies.resource.migration = enums::migration::asked;
     replies.resource.grant = 99;
     sys::KernelConfig config{.lineage = {}, .epoch = 12, .id = 13, .writer = 1, .members = {}};
@@ -488,7 +550,7 @@ TEST(KernelViewTest, TellsAllThatTheMembershipNeeds) {
     replies.peers = {up, quiet, own};
 
     const membership::KernelView view = view_of(replies);
-    EXPECT_TRUE(view.present && view.done && view.suspect && view.diskful);
+    EXPECT_TRUE(view.present && view.done && view.suspect && view.suspended && view.diskful);
     EXPECT_EQ(view.service, membership::Service::held);
     EXPECT_EQ(view.stage, membership::Stage::asked);
     EXPECT_EQ(view.grant, 99U);
@@ -514,7 +576,7 @@ TEST(KernelViewTest, TellsAllThatTheMembershipNeeds) {
 }
 
 TEST(KernelViewTest, ADiskThatIsMissingMakesANodeDiskless) {
-    KernelReplies replies;
+    sys::ResourceView replies;
     EXPECT_FALSE(view_of(replies).diskful) << "without volumes";
     replies.volumes = {volume_of(enums::disk_state::attached, 0),
                        volume_of(enums::disk_state::failed, 0)};
@@ -528,7 +590,7 @@ TEST(KernelViewTest, ADiskThatIsMissingMakesANodeDiskless) {
 }
 
 TEST(KernelViewTest, AVerifyIsNoResync) {
-    KernelReplies replies;
+    sys::ResourceView replies;
     sys::PeerState peer = peer_of(1);
     peer.sync.state = enums::sync_state::verifying;
     replies.peers = {peer};
@@ -540,7 +602,7 @@ TEST(KernelViewTest, AKernelIsNotToldOfWitnesses) {
     value.lineage[0] = 0xcd;
     value.epoch = 3;
     value.id = 4;
-    value.seats = {{.node = 0, .role = Role::diskful, .voter = 1, .instance = 8},
+    value.seats = {{.node = 0, .role = Role::diskful, .voter = 1, .instance = 8, .joined = 2},
                    {.node = 1, .role = Role::diskless},
                    {.node = 2, .role = Role::witness, .voter = 2},
                    {.node = 3, .role = Role::diskful, .voter = 3}};
