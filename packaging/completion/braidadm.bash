@@ -3,7 +3,7 @@
 
 _braidadm() {
 	local word=${COMP_WORDS[COMP_CWORD]} verb="" i words previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local file=()
+	local file=() names=""
 
 	for ((i = 1; i < COMP_CWORD - 1; i++)); do
 		[[ ${COMP_WORDS[i]} != -c && ${COMP_WORDS[i]} != --config-file ]] ||
@@ -20,18 +20,55 @@ _braidadm() {
 		fi
 	done
 	case $verb in
-	"") words="version dump create-md dump-md wipe-md cert sh-nop sh-resources --help --version" ;;
+	dump | up | down | adjust | connect | disconnect | attach | detach | resize | invalidate | verify | \
+		pause-sync | resume-sync | suspend-io | resume-io | create-md | dump-md | wipe-md | status | events | role | \
+		dstate | cstate | wait-connect | wait-sync | init | primary | secondary | explain | history | migrate | \
+		end-migrate | resolve | add-peer | forget-peer | replace)
+		[[ $word == -* ]] || names=$(braidadm sh-resources "${file[@]}" 2>/dev/null)
+		;;
+	esac
+	case $verb in
+	"") words="version status events role dstate cstate wait-connect wait-sync dump up down adjust connect disconnect attach detach resize
+		invalidate verify pause-sync resume-sync suspend-io resume-io create-md dump-md wipe-md init primary secondary explain
+		history migrate end-migrate resolve add-peer forget-peer replace cert sh-nop sh-resources --help --version" ;;
 	version) words="--json --help" ;;
 	dump)
 		words="--config-file --json --show-defaults --help"
-		[[ $word == -* ]] || words="all $(braidadm sh-resources "${file[@]}" 2>/dev/null)"
+		[[ $word == -* ]] || words="all $names"
 		;;
+	up | down | attach | detach | resize)
+		words="--config-file --help"
+		[[ $word == -* ]] || words="all $names"
+		;;
+	adjust)
+		words="--config-file --dry-run --help"
+		[[ $word == -* ]] || words="all $names"
+		;;
+	connect | disconnect | pause-sync | resume-sync | invalidate) words="--config-file --help $names" ;;
+	verify) words="--config-file --cancel --help $names" ;;
+	status | events | role | dstate | cstate | wait-connect | wait-sync)
+		case $verb in
+		status) words="--config-file --json --verbose --color --help" ;;
+		events) words="--config-file --now --timestamps --json --help" ;;
+		wait-*) words="--config-file --timeout --help" ;;
+		*) words="--config-file --help" ;;
+		esac
+		[[ $word == -* ]] || words=$names
+		;;
+	init) words="--equal --primary --help $names" ;;
+	primary | secondary) words="--force --help $names" ;;
+	explain | history) words="--json --help $names" ;;
+	migrate) words="--deadline --help $names" ;;
+	resolve) words="--discard --help $names" ;;
+	suspend-io) words="--timeout --help $names" ;;
+	resume-io | end-migrate | add-peer | forget-peer | replace) words="--help $names" ;;
 	sh-nop | sh-resources) words="--config-file --help" ;;
 	create-md)
-		words="--device --meta-device --node --volume --size --block-size --max-peers --force --help"
+		words="--config-file --device --meta-device --node --volume --size --block-size --max-peers --force
+			--help $names"
 		;;
-	dump-md) words="--device --meta-device --json --help" ;;
-	wipe-md) words="--device --meta-device --help" ;;
+	dump-md) words="--config-file --device --meta-device --json --help $names" ;;
+	wipe-md) words="--config-file --device --meta-device --help $names" ;;
 	cert) words="init issue install renew show --help" ;;
 	"cert init") words="--directory --node --force --help" ;;
 	"cert issue") words="--directory --output --days --force --help" ;;
@@ -42,6 +79,7 @@ _braidadm() {
 	esac
 	case $previous in
 	--directory) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$word") ;;
 	--output | install | -c | --config-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	*) COMPREPLY=() ;;
 	esac

@@ -91,8 +91,8 @@ class Agent {
                     [this](const std::string& peer, const std::string& message) {
                         messages_.push_back(peer + ": " + message);
                     },
-                    [this](const std::string& about, const std::string& text) {
-                        log_.push_back(about + ": " + text);
+                    [this](const satellite::Subject& about, const std::string& text) {
+                        log_.push_back(about.resource + "/" + about.peer + ": " + text);
                     }}) {
         loop_.watch(0, EPOLLIN, [this] { read(); });
         look();

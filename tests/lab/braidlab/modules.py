@@ -34,6 +34,12 @@ def braidadm() -> Path:
 
 
 @cache
+def satellite() -> Path:
+    """Builds the node daemon as it is packaged; returns its file."""
+    return _userland("braid-satellite", "userland")
+
+
+@cache
 def link_agent() -> Path:
     """Builds the program that makes a node's connections for tests; returns its file."""
     return _userland("link_agent", "tests/lab/agent")
