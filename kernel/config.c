@@ -536,13 +536,7 @@ void braid_link(struct braid_resource *res, u32 node, bool on)
 	/* Whose parts are being released is not linked in between. */
 	mutex_lock(&res->lock);
 	spin_lock(&res->state_lock);
-	if (on) {
-		WRITE_ONCE(res->linked, res->linked | BIT(node));
-		/* What still waits for it is sent to it. */
-		WRITE_ONCE(res->dropped, res->dropped & ~BIT(node));
-	} else {
-		WRITE_ONCE(res->linked, res->linked & ~BIT(node));
-	}
+	WRITE_ONCE(res->linked, on ? res->linked | BIT(node) : res->linked & ~BIT(node));
 	spin_unlock(&res->state_lock);
 	mutex_unlock(&res->lock);
 	/* Whoever began with the mask as it was has marked or queued its parts by now. */

@@ -23,11 +23,9 @@ struct braid_stream;
  * @streams: that are up or greeting
  * @session: of the current connection
  * @state: enum braid_link_state
- * @ready: connected, and of our configuration: it takes requests
+ * @ready: connected, of our configuration, and not being dropped: it takes requests
  * @known: @remote holds what the peer said on this connection
  * @remote: what the peer last said of itself
- * @linked: not in sync, but it receives new writes
- * @joining: proposed as in sync: it counts as such (R6b)
  * @lease_until: end of the lease that it granted, CLOCK_BOOTTIME ns; 0 is none
  * @lease_epoch: epoch that the lease is for
  * @io: its requests under way here
@@ -48,8 +46,6 @@ struct braid_peer {
 	u32 state;
 	bool ready;
 	bool known;
-	bool linked;
-	bool joining;
 	bool dead;
 	struct braid_state remote;
 	u64 lease_until;

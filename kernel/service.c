@@ -141,7 +141,7 @@ void braid_unstick_all(struct braid_resource *res, blk_status_t status)
 /*
  * Requests that only wait for members that were dropped complete once all that stay have adopted
  * the configuration without them, as the instances that it lists: one that was started anew since
- * its answer may have lost what it answered for (R3a). A dropped member is not linked meanwhile.
+ * its answer may have lost what it answered for (R3a). A dropped member gets nothing before that.
  */
 static void release_dropped(struct braid_resource *res)
 {
@@ -172,6 +172,8 @@ static void release_dropped(struct braid_resource *res)
 		braid_peer_put(peer);
 	}
 	mutex_unlock(&res->lock);
+	if (mask)
+		braid_peers_update(res);
 }
 
 static void release_work(struct work_struct *work)

@@ -253,8 +253,10 @@ static struct braid_dirty *work_map(struct braid_sync *sync, struct braid_volume
 		*full = true;
 		err = braid_dirty_disown(disk, node);
 	}
-	map = err ? ERR_PTR(err) : braid_dirty_make(disk, node, &none) ?: ERR_PTR(-ENOSPC);
+	map = err ? NULL : braid_dirty_make(disk, node, &none);
 	mutex_unlock(&disk->meta_lock);
+	if (!map)
+		return ERR_PTR(err ?: -ENOSPC);
 	return map;
 }
 
@@ -526,6 +528,8 @@ static int may_start(struct braid_resource *res, u32 node)
 		err = -EALREADY;
 	else if (!(config->diskful >> node & 1))
 		err = -ENODEV;
+	else if (res->dropped >> node & 1)
+		err = -EINPROGRESS;
 	else if (node != res->node && !(peer && READ_ONCE(peer->ready)))
 		err = -ENOTCONN;
 	rcu_read_unlock();

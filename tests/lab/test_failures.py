@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from braidlab.braid import NO_WRITER, mirror
+from braidlab.braid import NO_WRITER, Refused, mirror
 from braidlab.oracle import read_blocks, stamp
 
 UML = [pytest.param(False, id="uml", marks=pytest.mark.uml),
@@ -196,10 +196,10 @@ def test_a_replica_dies_after_it_has_answered(lab):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("names", ["abc", "xabc"])
-def test_all_that_stay_adopt_first(lab, names):
-    """P1, R3a: what a dropped replica held up does not complete while a member that stays knows nothing of the
-    configuration without it."""
+@pytest.mark.parametrize("names, returns", [("abc", False), ("abc", True), ("xabc", False)])
+def test_all_that_stay_adopt_first(lab, names, returns):
+    """P1, R3a: what a dropped member held up does not complete while a member that stays knows nothing of the
+    configuration without it; also where the dropped one is back, and about to be resynced."""
     with mirror(lab, names, diskless="x") as r:
         writer, b, c = r.nodes[0], r["b"], r["c"]
         fd = writer.open()
@@ -208,13 +208,21 @@ def test_all_that_stay_adopt_first(lab, names):
         writer.wait_link(c, "disconnected")
         r.away |= {b, c}
         r.configure(writer=writer, in_sync=[it for it in r.in_sync if it is not c])
+        if returns:
+            r.heal(writer, c)
+            r.away.remove(c)
+            r.tell_config([c])
+            writer.wait(lambda: writer.peer(c).get("epoch") == r.config.epoch, "c to announce it")
+            with pytest.raises(Refused, match="it was dropped just now"):
+                r.start_sync(c)
         time.sleep(2 * r.lease_ms / 1000)
         assert not answer.done(), "acknowledged, though b knows of no configuration without c"
         r.away.remove(b)
         r.tell_config([b])
         assert '"EIO"' not in writer.io.started().hear(answer)
         writer.close(fd)
-        r.heal(writer, c)
+        if not returns:
+            r.heal(writer, c)
         r.sync(c)
         r.compare()
 

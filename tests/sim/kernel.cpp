@@ -472,7 +472,9 @@ void Kernel::push_write(int block) {
             request(node, {.type = Type::write, .block = block, .version = version},
                     [this, block, version, node, now](const Packet* reply) {
                         const auto still = writes_.find(block);
-                        if (reply == nullptr || still == writes_.end() ||
+                        // Only for the configuration that it was last sent under (R2a).
+                        if (reply == nullptr || still == writes_.end() || !config_ ||
+                            config_->adopted.epoch != now.first ||
                             still->second.version != version || still->second.sent[node] != now)
                             return;
                         if (reply->status == Status::ok) {

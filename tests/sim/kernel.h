@@ -149,6 +149,7 @@ struct KernelBugs {
     bool gives_up_join = false;  ///< a join that takes long is forgotten (R6b)
     bool keeps_base = false;     ///< a map goes on naming a disk while another is resynced (R6a)
     bool drops_at_once = false;  ///< a dropped member holds up nothing from its adoption on (R3a)
+    bool links_dropped = false;  ///< one that still holds up writes becomes a target of them (R3a)
 };
 
 /// What the host around it gives.

@@ -173,9 +173,13 @@ void Kernel::adopt() {
     flushing_ = false;
     migrate_adopt(next);
     host_.note("the kernel adopts epoch " + std::to_string(next.adopted.epoch));
-    check_syncs();
-    announce();
     push();
+    // Who looks in between sees the new configuration with a join still under way.
+    host_.later(disk_ms, [this] {
+        check_syncs();
+        announce();
+        push();
+    });
 }
 
 // ---- serving ----
@@ -376,6 +380,8 @@ std::string Kernel::sync_start(NodeId node) {
     if (config_->diskful.count(node) == 0 || (node != self_ && !is_ready(node)) ||
         instance_of(node) == 0)
         return "sync-start: ENOTCONN";
+    if (dropped_.count(node) != 0 && !bugs_.links_dropped)
+        return "sync-start: EINPROGRESS";
     Sync& sync = syncs_[node];
     if (sync.state != SyncState::none)
         return "sync-start: EBUSY";
