@@ -16,7 +16,7 @@ bool is_one(const Seat& seat, Instance instance, const Replica& replica) {
 
 /// Whether the value dropped a replica that is here, and its writer has not adopted that: it may
 /// never have come into force.
-bool dropped_in_vain(const Value& value, const std::map<NodeId, Replica>& replicas) {
+bool writer_may_take_back(const Value& value, const std::map<NodeId, Replica>& replicas) {
     const auto writer = replicas.find(value.writer);
     if (writer == replicas.end() || writer->second.epoch == 0)
         return false;
@@ -27,6 +27,20 @@ bool dropped_in_vain(const Value& value, const std::map<NodeId, Replica>& replic
             return true;
     }
     return false;
+}
+
+/// Whether what dropped the replica of `seat` never came into force: another one, in sync then and
+/// since, was started anew before it adopted that, so that no write completed without the first one
+/// (R3a). That one has all that was acknowledged, which cannot be said of the other.
+bool dropped_in_vain(const Value& value, const Seat& seat,
+                     const std::map<NodeId, Replica>& replicas) {
+    if (seat.instance != 0 || seat.before == 0)
+        return false;
+    return std::ranges::any_of(value.seats, [&](const Seat& other) {
+        const auto found = replicas.find(other.node);
+        return found != replicas.end() && is_one(other, other.instance, found->second) &&
+               found->second.instance != other.instance && found->second.last_epoch < seat.dropped;
+    });
 }
 
 }  // namespace
@@ -40,7 +54,12 @@ Plan plan_promotion(const Value& value, NodeId self, const std::map<NodeId, Repl
     Plan plan;
     std::vector<NodeId> missing;
     bool intact = false;
-    for (const NodeId node : value.in_sync_nodes()) {
+    for (const Seat& seat : value.seats) {
+        const NodeId node = seat.node;
+        const Instance instance =
+            dropped_in_vain(value, seat, replicas) ? seat.before : seat.instance;
+        if (instance == 0)
+            continue;
         const auto found = replicas.find(node);
         if (found == replicas.end() || !found->second.reached || !found->second.diskful ||
             found->second.instance == 0) {
@@ -50,7 +69,7 @@ Plan plan_promotion(const Value& value, NodeId self, const std::map<NodeId, Repl
         const Replica& replica = found->second;
         // Another disk, or one that crashed before its kernel knew that it had joined: whether it
         // is the one that is in sync cannot be told, and no write has completed on it since.
-        if (!is_listed(value, node, replica))
+        if (!is_one(seat, instance, replica))
             continue;
         plan.in_sync.emplace(node, replica.instance);
         // The reference: an intact one if there is any, and this node's own before others.
@@ -62,7 +81,7 @@ Plan plan_promotion(const Value& value, NodeId self, const std::map<NodeId, Repl
     }
     if (plan.in_sync.empty())
         plan.cause = Cause::not_in_sync;
-    else if (!intact && value.writer != self && dropped_in_vain(value, replicas))
+    else if (!intact && value.writer != self && writer_may_take_back(value, replicas))
         missing.push_back(value.writer);  // it takes that back
     if (plan.cause == Cause::none && !intact && !missing.empty())
         // One that is missing may be intact, and have acknowledged writes that these lost.

@@ -41,8 +41,8 @@ struct Seat {
     /// dropped. A disk that was last in sync before that is another one, which was put back.
     std::uint64_t joined = 0;
     /// Of its replica when a value dropped it, and that value's epoch; 0 if it is in sync or never
-    /// was. No write completes in that epoch before its writer has adopted it: if that never
-    /// happened, the dropped one still has all that was acknowledged.
+    /// was. No write completes in that epoch before its writer, and those that stay in sync, have
+    /// adopted it: if that never happened, the dropped one still has all that was acknowledged.
     Instance before = 0;
     std::uint64_t dropped = 0;
 

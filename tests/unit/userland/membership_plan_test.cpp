@@ -64,6 +64,38 @@ TEST(MembershipPlan, OnlySuspectReplicasWaitForTheOthers) {
     EXPECT_EQ(plan_promotion(value, 0, replicas).cause, Cause::none) << "all are known to be";
 }
 
+/// R3a: 1 was dropped while 0 was down, before anybody knew of that.
+TEST(MembershipPlan, WhatWasDroppedInVainHasAllThatWasAcknowledged) {
+    Value value = after(value_of(2));
+    Seat& dropped = value.seats[1];
+    dropped.before = dropped.instance;
+    dropped.instance = 0;
+    dropped.dropped = value.epoch;
+    auto replicas = all_of(value);
+    replicas[0].suspect = true;
+    replicas[0].instance = 77;
+    replicas[0].last_epoch = value.epoch - 1;
+    replicas[1].instance = dropped.before;
+    replicas[1].last_epoch = value.epoch - 1;
+    const Plan plan = plan_promotion(value, 0, replicas);
+    EXPECT_EQ(plan.cause, Cause::none);
+    EXPECT_EQ(plan.reference, 1U);
+    EXPECT_EQ(plan.in_sync, (std::map<NodeId, Instance>{{0, 77}, {1, dropped.before}}));
+
+    replicas[1].reached = false;
+    EXPECT_EQ(plan_promotion(value, 0, replicas).cause, Cause::only_suspect);
+    EXPECT_EQ(plan_promotion(value, 0, replicas).nodes, std::vector<NodeId>{1});
+
+    // 0 had adopted it: writes may have completed without 1.
+    replicas[1].reached = true;
+    replicas[0].last_epoch = value.epoch;
+    EXPECT_EQ(plan_promotion(value, 0, replicas).reference, 0U);
+    // Or may adopt it yet.
+    replicas[0].last_epoch = value.epoch - 1;
+    replicas[0].instance = value.seats[0].instance;
+    EXPECT_EQ(plan_promotion(value, 0, replicas).in_sync.count(1), 0U);
+}
+
 TEST(MembershipPlan, ADiskThatIsNotTheOneInSyncDoesNotCount) {
     Value value = value_of(2, 5);
     auto replicas = all_of(value);
