@@ -6,7 +6,6 @@ acknowledged (P4); at each end that a migration may have, a newer configuration 
 with a comparison of the replicas below Braid (P3).
 """
 import itertools
-import json
 import time
 
 import pytest
@@ -61,18 +60,6 @@ def acknowledged(r, *, far):
     return sum((sequence > FAR) == far for sequence in r.history().acknowledged)
 
 
-def begin(node, **command):
-    """Sends a command of blkio.py whose answer may take long: a function that takes it."""
-    dialogue = node.io.started()
-    answer = dialogue.send(json.dumps(command))
-
-    def hear(timeout=30):
-        return json.loads(dialogue.hear(answer, timeout))
-
-    hear.done = answer.done
-    return hear
-
-
 def stays(r, condition, what):
     """Something is so, and stays so for longer than a lease."""
     end = time.monotonic() + 2 * r.lease_ms / 1000
@@ -117,7 +104,7 @@ def test_the_writer_moves_while_it_writes(lab, debug, names, diskless):
         move.handed_over()
         before = acknowledged(r, far=False)
         assert a.volume()["in-flight"] == 0 and a.volume()["stable"] >= a.volume()["generation"] - 1
-        late = begin(a, pread=other, at=at, count=BLOCK)
+        late = a.send_request(pread=other, at=at, count=BLOCK)
         stays(r, lambda: acknowledged(r, far=False) == before and not acknowledged(r, far=True),
               "a write was acknowledged while nobody was the writer")
         assert not late.done() and not job.process.done()
@@ -147,7 +134,7 @@ def test_a_grant_ends_while_the_source_drains(lab, end):
         move = Move(r, a, b, seconds=2 if end == "deadline" else 60)
         fd = b.open()
         r.cut(a, c)  # the source cannot end its writes
-        held = begin(b, pwrite=fd, at=0, count=BLOCK, seed=7)
+        held = b.send_request(pwrite=fd, at=0, count=BLOCK, seed=7)
         move.wait(b, "asked")
         move.wait(a, "draining")
         assert a.refusal("resource-migrate", **{**move.words, "grant": 1 << 40}).error == "EBUSY"
@@ -199,7 +186,7 @@ def test_the_source_dies(lab, names, handed_over):
         b.wait_link(a, "disconnected")
         taker = r.writer_job(b, skip=FAR)
         fd = b.open(write=False)
-        read = begin(b, pread=fd, at=0, count=BLOCK)
+        read = b.send_request(pread=fd, at=0, count=BLOCK)
         if not handed_over:
             move.wait(b, "asked")
         stays(r, lambda: not acknowledged(r, far=True) and not read.done(),
@@ -259,7 +246,7 @@ def test_the_token_returns_by_a_newer_epoch_only(lab):
         move = Move(r, a, b, seconds=2)
         fd = b.open()
         r.disconnect(a, b)  # the question is lost, and asked again
-        held = begin(b, pwrite=fd, at=0, count=BLOCK, seed=7)
+        held = b.send_request(pwrite=fd, at=0, count=BLOCK, seed=7)
         move.wait(b, "asked")
         r.connect(a, b)
         move.handed_over()
@@ -301,7 +288,7 @@ def test_a_message_of_the_token_is_lost(lab):
         fd = b.open()
         a.do("migrate-end", grant=move.grant)
         a.wait(lambda: a.faults_left("drop") == 0, "the withdrawal to be lost")
-        held = begin(b, pwrite=fd, at=0, count=BLOCK, seed=7)
+        held = b.send_request(pwrite=fd, at=0, count=BLOCK, seed=7)
         assert held() == {"error": "EIO"} and stage(a) == stage(b) == "none"
         job.wait(20)
         job.stop()
@@ -349,7 +336,7 @@ def test_what_a_migration_needs(lab):
         assert a.refusal("migrate-ask", grant=move.grant).error == "ENOENT"
         fd = b.open()
         r.disconnect(a, b)
-        read = begin(b, pread=fd, at=0, count=BLOCK)
+        read = b.send_request(pread=fd, at=0, count=BLOCK)
         stays(r, lambda: not read.done(), "a read was answered that only the source can answer")
         b.do("migrate-end", grant=move.grant)
         assert read() == {"error": "EIO"} and b.state()["service"] == "secondary"

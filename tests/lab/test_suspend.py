@@ -15,18 +15,6 @@ WORDS = "suspended by an administrator"
 BLOCK = 4096
 
 
-def begin(node, **command):
-    """Sends a command of blkio.py whose answer may take long: a function that takes it."""
-    dialogue = node.io.started()
-    answer = dialogue.send(json.dumps(command))
-
-    def hear(timeout=30):
-        return json.loads(dialogue.hear(answer, timeout))
-
-    hear.done = answer.done
-    return hear
-
-
 def suspend(r, node):
     r.adm(node, "suspend-io", r.name)
     assert not any(it["in-flight"] for it in node.dump("volume-get")), "a write is under way"
@@ -135,7 +123,7 @@ def test_io_that_cannot_end_is_not_suspended(lab):
         a, b = r.nodes
         fd = a.open()
         r.cut(a, b)
-        write = begin(a, pwrite=fd, at=0, count=BLOCK, seed=1)
+        write = a.send_request(pwrite=fd, at=0, count=BLOCK, seed=1)
         a.wait_service("held")
         refused = a.host.run([a.host.machine.inside(modules.braidadm()), "suspend-io", "--timeout", "3",
                               r.name], check=False)
@@ -183,7 +171,7 @@ def test_a_forced_demotion_ends_it(lab):
         r.write(a, count=20)
         fd = a.open()
         suspend(r, a)
-        write = begin(a, pwrite=fd, at=r.data_bytes() - BLOCK, count=BLOCK, seed=1)
+        write = a.send_request(pwrite=fd, at=r.data_bytes() - BLOCK, count=BLOCK, seed=1)
         waits(r, write.done)
         r.adm(a, "secondary", "--force", r.name)
         assert write() == {"error": "EIO"}
@@ -197,6 +185,7 @@ def test_a_forced_demotion_ends_it(lab):
 
 
 @pytest.mark.uml
+@pytest.mark.long
 def test_a_suspended_primary_dies(lab):
     """P1: another node takes over, and is not suspended."""
     with managed(lab, **HOSTS) as r:

@@ -119,6 +119,9 @@ MUTANTS = {
     "own-majority-forgotten": (
         M + "proposer.cpp", " || !majority(proposed_.voters(), yes_))", ")",
         UNIT, "MembershipExhaustive.VotersThatChange"),
+    "dropped-in-vain-forgotten": (
+        M + "plan.cpp", "dropped_in_vain(value, seat, replicas) ? seat.before : seat.instance",
+        "seat.instance", SIM, "Scenario.AReplicaThatWasDroppedInVainIsWaitedFor"),
     "join-of-another-epoch": (
         M + "round.cpp", "join->second.epoch == before.epoch &&\n", "\n",
         SIM, "RandomSchedules.KeepThePromises"),

@@ -189,6 +189,43 @@ TEST(Scenario, AfterLossOfAllPowerASuspectReplicaWaitsForTheOther) {
     EXPECT_EQ(cluster.violation(), "");
 }
 
+/// P1, R3a: the writer drops a replica before it knows that the other one has just lost its cache.
+TEST(Scenario, AReplicaThatWasDroppedInVainIsWaitedFor) {
+    Cluster cluster(recipe_of({Role::diskful, Role::diskful, Role::witness, Role::witness,
+                               Role::witness, Role::diskless}));
+    constexpr NodeId whole = 0, crashed = 1, writer = 5;
+    cluster.initialise(whole, true);
+    ASSERT_TRUE(cluster.run_until(30000, [&] { return cluster.all_in_sync(); }))
+        << cluster.describe();
+    cluster.open(writer);
+    cluster.command(writer, {.verb = Verb::promote});
+    ASSERT_TRUE(cluster.run_until(10000, [&] { return cluster.serving() == writer; }))
+        << cluster.describe();
+    cluster.run(1000);
+    for (NodeId other = 1; other < cluster.size(); other++)
+        cluster.cut_both(whole, other, true);
+    cluster.run(1900);
+    cluster.power(crashed, false);
+    ASSERT_TRUE(cluster.run_until(10000, [&] {
+        return cluster.member(writer).known()->in_sync_nodes() == std::vector<NodeId>{crashed};
+    })) << cluster.describe();
+    cluster.power(crashed, true);
+    cluster.run(5000);
+    EXPECT_EQ(cluster.serving(), membership::no_node);
+    cluster.command(writer, {.verb = Verb::promote});
+    cluster.run(40000);
+    EXPECT_EQ(cluster.serving(), membership::no_node);
+    ASSERT_TRUE(cluster.reply(writer));
+    EXPECT_EQ(cluster.reply(writer)->cause, Cause::only_suspect) << cluster.describe();
+
+    cluster.heal();
+    cluster.command(writer, {.verb = Verb::promote});
+    EXPECT_TRUE(cluster.run_until(20000, [&] { return cluster.serving() == writer; }))
+        << cluster.describe();
+    cluster.run(3000);
+    EXPECT_EQ(cluster.violation(), "");
+}
+
 TEST(Scenario, AReplacedHostIsEnrolledAgainAsAnotherVoter) {
     Cluster cluster(recipe_of({Role::diskful, Role::diskful, Role::diskful}));
     begin(cluster);

@@ -185,6 +185,17 @@ class Node:
         """A command of blkio.py, and its answer, refused or not."""
         return self.io.ask(command, timeout)
 
+    def send_request(self, **command: object) -> Callable[..., dict]:
+        """A command of blkio.py whose answer may take long: a function that takes it, with done()."""
+        dialogue = self.io.started()
+        answer = dialogue.send(json.dumps(command))
+
+        def hear(timeout: float = 30) -> dict:
+            return json.loads(dialogue.hear(answer, timeout))
+
+        hear.done = answer.done
+        return hear
+
     def open(self, volume: int = 0, *, write: bool = True, cached: bool = False) -> int | str:
         """Opens the device: a descriptor of blkio.py's, or the name of an error."""
         answer = self.request(open=self.device(volume), write=write, cached=cached)
