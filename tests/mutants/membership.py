@@ -45,7 +45,7 @@ MUTANTS = {
         M + "plan.cpp", "        plan.cause = Cause::only_suspect;", "        plan.cause = Cause::none;",
         SIM, "Scenario.AfterLossOfAllPowerASuspectReplicaWaitsForTheOther"),
     "promotion-outside-in-sync": (
-        M + "plan.cpp", "        if (!is_listed(value, node, replica))\n            continue;\n", "",
+        M + "plan.cpp", "        if (!is_one(seat, instance, replica))\n            continue;\n", "",
         UNIT, "MembershipPlan.ADiskThatIsNotTheOneInSyncDoesNotCount"),
     "old-disk-counts": (
         M + "plan.cpp", "replica.last_epoch >= seat.joined", "seat.joined != 0",
