@@ -267,8 +267,7 @@ static int merge_marks(struct braid_dirty *map, const u8 *entries, u32 bytes)
 	return 0;
 }
 
-/* MARKS of a peer, or what it says that @about lacks. -ERANGE: the peer does not know. */
-int braid_fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about,
+int braid_fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about, u64 instance,
 		      struct braid_dirty *map)
 {
 	u8 *entries = kvmalloc(BRAID_MARKS_MAX * BRAID_MARK_BYTES, GFP_KERNEL);
@@ -283,6 +282,7 @@ int braid_fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about,
 
 		req->flags |= BRAID_REQ_RESYNC;
 		req->targets = BIT(node);
+		req->instance = instance;
 		req->answer = entries;
 		req->answer_size = BRAID_MARKS_MAX * BRAID_MARK_BYTES;
 		err = braid_request_execute(req);
@@ -412,7 +412,7 @@ static int reconcile_volume(struct braid_volume *volume, u32 reference, u32 in_s
 			if (!(in_sync >> node & 1))
 				continue;
 			err = node == volume->res->node ? braid_own_marks(volume, map) :
-				braid_fetch_marks(volume, node, BRAID_MSG_MARKS, 0, map);
+				braid_fetch_marks(volume, node, BRAID_MSG_MARKS, 0, 0, map);
 		}
 		while (!err && (err = braid_next_range(map, volume->size, &at, &range)) > 0)
 			err = reconcile_range(volume, reference, others, &range);

@@ -44,8 +44,11 @@ int braid_find_source(struct braid_volume *volume, u32 except);
 /* Makes a locked range of @targets equal to @source's; adds to @same what was equal already. */
 int braid_copy_locked(struct braid_volume *volume, u32 source, u32 targets, u64 offset,
 		      u32 bytes, u64 generation, atomic64_t *same);
-/* Merges what a peer marks (BRAID_MSG_MARKS), or has marked about a node (DIRTY), into @map. */
-int braid_fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about,
+/*
+ * Merges what a peer marks (BRAID_MSG_MARKS), or has marked about the replica @instance of the
+ * node @about (DIRTY), into @map. -ERANGE: the peer does not know what that one lacks.
+ */
+int braid_fetch_marks(struct braid_volume *volume, u32 node, u8 type, u32 about, u64 instance,
 		      struct braid_dirty *map);
 int braid_own_marks(struct braid_volume *volume, struct braid_dirty *map);
 /* The next marked range from *@at on, which moves behind it: 1, 0 at the end, or an error. */

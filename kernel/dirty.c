@@ -670,7 +670,7 @@ int braid_dirty_persist_all(struct braid_disk *disk)
 	return err;
 }
 
-bool braid_dirty_matches(struct braid_disk *disk, u32 node)
+bool braid_dirty_matches(struct braid_disk *disk, u32 node, u64 instance)
 {
 	struct braid_dirty *dirty = map_of(disk, node);
 	struct braid_peer *peer;
@@ -684,7 +684,8 @@ bool braid_dirty_matches(struct braid_disk *disk, u32 node)
 		return false;
 	base = &disk->sb.slots[dirty->slot].base;
 	spin_lock(&peer->lock);
-	same = peer->known && base->epoch && base->epoch == peer->remote.last.epoch &&
+	same = peer->known && peer->remote.instance == instance && base->epoch &&
+	       base->epoch == peer->remote.last.epoch &&
 	       base->id == peer->remote.last.id && base->instance == peer->remote.last.instance;
 	spin_unlock(&peer->lock);
 	braid_peer_put(peer);

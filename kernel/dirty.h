@@ -57,10 +57,11 @@ struct braid_dirty *braid_dirty_new(struct braid_disk *disk, u32 node, u32 slot)
 /* A map of @bytes that belongs to no disk: all of it is in memory. */
 struct braid_dirty *braid_dirty_alone(u64 bytes);
 /*
- * Whether the peer @node was last in sync where its map begins, as it says itself: only then does
- * the map tell all that it lacks. Under the disk's meta_lock.
+ * Whether the replica @instance of the peer @node was last in sync where its map begins, as it says
+ * itself: only then does the map tell all that it lacks. What was heard of another instance, on a
+ * connection that is silent, is about another disk. Under the disk's meta_lock.
  */
-bool braid_dirty_matches(struct braid_disk *disk, u32 node);
+bool braid_dirty_matches(struct braid_disk *disk, u32 node, u64 instance);
 /*
  * Before another replica of @node is resynced than the one that its map is about: from then on the
  * map is about none, or that one, put back, would be taken to have what the other one was sent.

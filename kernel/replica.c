@@ -258,7 +258,8 @@ static void marks_work(struct work_struct *work)
 	}
 	mutex_lock(&disk->meta_lock);
 	map = rcu_dereference_protected(disk->dirty[node], lockdep_is_held(&disk->meta_lock));
-	if (io->header.type == BRAID_MSG_DIRTY && !braid_dirty_matches(disk, node)) {
+	if (io->header.type == BRAID_MSG_DIRTY &&
+	    !braid_dirty_matches(disk, node, io->data.instance)) {
 		mutex_unlock(&disk->meta_lock);
 		answer(io, BRAID_STATUS_RANGE);
 		return;

@@ -74,6 +74,7 @@ struct braid_send {
  * @waiting: bits of nodes that it waits for, and BRAID_WAIT_SUBMIT. Whoever clears the last
  *	completes it
  * @targets: internal: nodes that it is for
+ * @instance: DIRTY: of the replica that is asked about
  */
 struct braid_request {
 	struct braid_volume *volume;
@@ -88,6 +89,7 @@ struct braid_request {
 	u32 bytes;
 	u64 epoch;
 	u64 generation;
+	u64 instance;
 	atomic64_t waiting;
 	u32 targets;
 	u32 tried;

@@ -50,6 +50,7 @@ void braid_request_fill(struct braid_request *req, struct braid_header *header,
 	data->stable = READ_ONCE(volume->stable);
 	data->offset = req->offset;
 	data->bytes = req->bytes;
+	data->instance = req->instance;
 }
 
 struct braid_stream *braid_peer_stream(struct braid_peer *peer, u32 index)

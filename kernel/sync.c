@@ -249,7 +249,7 @@ static struct braid_dirty *work_map(struct braid_sync *sync, struct braid_volume
 		return map ?: ERR_PTR(-ENOMEM);
 	}
 	mutex_lock(&disk->meta_lock);
-	if (!braid_dirty_matches(disk, node)) {
+	if (!braid_dirty_matches(disk, node, sync->instance)) {
 		*full = true;
 		err = braid_dirty_disown(disk, node);
 	}
@@ -271,7 +271,8 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 		braid_generation_drain(volume, 0);
 		source = braid_find_source(volume, BIT(sync->node));
 		err = source < 0 ? source :
-			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->node, map);
+			braid_fetch_marks(volume, source, BRAID_MSG_DIRTY, sync->node,
+					  sync->instance, map);
 		full = err;
 	}
 	if (!full && braid_verify_merge(sync, volume, map))
@@ -280,7 +281,7 @@ static int complete_map(struct braid_sync *sync, struct braid_volume *volume, bo
 		braid_dirty_mark_regions(map, 0, map->regions);
 	if (sync->node == volume->res->node)
 		return braid_own_marks(volume, map);
-	return braid_fetch_marks(volume, sync->node, BRAID_MSG_MARKS, 0, map);
+	return braid_fetch_marks(volume, sync->node, BRAID_MSG_MARKS, 0, 0, map);
 }
 
 int braid_sync_map(struct braid_sync *sync, struct braid_volume *volume, struct braid_dirty *map)

@@ -290,7 +290,8 @@ void braid_data_encode(const struct braid_data *data, u8 *to)
 	braid_put_le64(to + 24, data->stable);
 	braid_put_le64(to + 32, data->offset);
 	braid_put_le32(to + 40, data->bytes);
-	memset(to + 44, 0, 12);
+	memset(to + 44, 0, 4);
+	braid_put_le64(to + 48, data->instance);
 }
 
 /* Ranges lie on 512 bytes, are not empty, and lie within one region. */
@@ -312,7 +313,8 @@ enum braid_message_result braid_data_decode(struct braid_data *data,
 	data->stable = braid_get_le64(from + 24);
 	data->offset = braid_get_le64(from + 32);
 	data->bytes = braid_get_le32(from + 40);
-	if (!zero(from + 44, 12))
+	data->instance = braid_get_le64(from + 48);
+	if (!zero(from + 44, 4) || (data->instance && header->type != BRAID_MSG_DIRTY))
 		return BRAID_MESSAGE_FLAGS;
 	if (data->generation > BRAID_GENERATION_MAX || data->stable > BRAID_GENERATION_MAX)
 		return BRAID_MESSAGE_FIELD;

@@ -119,7 +119,8 @@ enum braid_message_type {
  *	the sender
  * @BRAID_STATUS_NO_DISK: it has no disk for the volume, or is suspect
  * @BRAID_STATUS_IO: the disk failed
- * @BRAID_STATUS_RANGE: the range is not within the disk; of DIRTY: the map is not about that node
+ * @BRAID_STATUS_RANGE: the range is not within the disk; of DIRTY: the map is not about that
+ *	replica
  * @BRAID_STATUS_BUSY: out of memory; may be asked again
  */
 enum braid_status {
@@ -260,7 +261,9 @@ struct braid_token {
  *	32	8	offset in bytes; of MARKS and DIRTY the first region: 0 to 2^28; of
  *			SETTLED the volume's size: a multiple of 4096, at most 2^50
  *	40	4	bytes; of DIRTY the node id that is asked about: 0 to 31
- *	44	12	reserved
+ *	44	4	reserved
+ *	48	8	of DIRTY the instance of the replica that is asked about, as the sender knows
+ *			it; of others reserved
  * WRITE: bytes of payload follow. The range of WRITE, ZEROES, READ and CSUM starts and ends on 512
  * bytes, is not empty, lies within one region below 2^50, and is, but for ZEROES, at most 1 MiB.
  * Fields that a type has no use for mean nothing.
@@ -272,6 +275,7 @@ struct braid_data {
 	u64 generation, stable;
 	u64 offset;
 	u32 bytes;
+	u64 instance;
 };
 
 /*

@@ -238,6 +238,26 @@ def test_a_replaced_disk_of_a_peer(lab):
         r.compare()
 
 
+@pytest.mark.uml
+def test_a_replaced_disk_that_its_source_has_not_heard_of(lab):
+    """P3, R6a: what the source knows of the old disk, on a connection that fell silent, is not about the new one."""
+    with mirror(lab, "xab", diskless="x", timeout_ms=20000) as r:
+        _, a, b = r.nodes
+        r.fio(r.writer, rw="write", bs="1m", size="4m", iodepth=4)
+        r.drop(b)
+        r.cluster.link("a", "b").cut()
+        b.do("volume-detach", volume=0)
+        b.wait_disk("diskless")
+        replace(b)
+        r.attach(b)
+        r.tell_config([b])
+        r.start_sync(b)
+        assert a.peer(b)["link-state"] == "connected", "a has given b up before the sources' maps were asked for"
+        assert moved(r.finish_sync(b)) == r.data_bytes()
+        r.heal(a, b)
+        r.compare()
+
+
 @pytest.mark.long
 @pytest.mark.uml
 def test_maps_of_a_replica_that_was_away(lab):

@@ -39,7 +39,8 @@ def test_a_host_whose_disk_is_away(lab):
         r.adm(a, "secondary", r.name)
         r.take_over(b)
         r.write(b, count=50)
-        assert "b  diskful   up    has no vote" in r.adm(b, "explain", r.name).out
+        b.wait(lambda: "b  diskful   up    has no vote" in r.adm(b, "explain", r.name).out,
+               "the vote that cannot be given to be none")
         # Of three votes two are left: without c's there is nothing to be decided.
         c.host.power_cut()
         r.adm(b, "secondary", r.name, check=False)

@@ -368,6 +368,7 @@ void Kernel::handle_request(NodeId from, std::uint64_t session, const Packet& pa
         case Type::dirty: {
             const auto map = disk_.dirty.find(packet.about);
             if (map == disk_.dirty.end() || peers_.count(packet.about) == 0 ||
+                peers_[packet.about].remote.instance != packet.instance ||
                 !(map->second.base == peers_[packet.about].remote.last) ||
                 map->second.base == Stamp{})
                 reply.status = Status::range;

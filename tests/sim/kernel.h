@@ -130,6 +130,7 @@ struct Packet {
     int version = 0;
     bool resync = false;
     NodeId about = no_node;
+    Instance instance = 0;
     std::int64_t time = 0;
     bool lease = false;
     std::uint64_t grant = 0;

@@ -427,7 +427,8 @@ std::string Kernel::sync_start(NodeId node) {
         sync_end(node, run, false);
         return "";
     }
-    request(static_cast<NodeId>(source), {.type = Type::dirty, .about = node},
+    request(static_cast<NodeId>(source),
+            {.type = Type::dirty, .about = node, .instance = syncs_[node].instance},
             [with_marks](const Packet* reply) {
                 const bool good = reply != nullptr && reply->status == Status::ok;
                 with_marks(good ? reply->marked : all_blocks());

@@ -655,7 +655,8 @@ braid_data data() {
             .generation = 0x3132333435363738,
             .stable = 0x2122232425262728,
             .offset = 0x0001424344401200,
-            .bytes = 0x00015200};
+            .bytes = 0x00015200,
+            .instance = 0};
 }
 
 Bytes encoded(const braid_data& data) {
@@ -734,11 +735,28 @@ TEST(MessageData, ReservedBytesAreZero) {
             .tag = 0,
             .length = BRAID_DATA_BYTES + (type == BRAID_MSG_WRITE ? it.bytes : 0),
             .crc = 0};
-        expect_reserved(encoded(it), 44, 56, [&](const Bytes& bytes) {
+        const std::size_t end = type == BRAID_MSG_DIRTY ? 48 : 56;
+        expect_reserved(encoded(it), 44, end, [&](const Bytes& bytes) {
             braid_data back{};
             return braid_data_decode(&back, &header, bytes.data());
         });
     }
+}
+
+TEST(MessageData, DirtyIsAboutAReplica) {
+    auto it = sample(BRAID_MSG_DIRTY);
+    it.instance = 0xa1a2a3a4a5a6a7a8;
+    const Bytes bytes = encoded(it);
+    EXPECT_EQ(Bytes(bytes.begin() + 48, bytes.end()), hex("a8 a7 a6 a5 a4 a3 a2 a1"));
+    const braid_header header{.type = BRAID_MSG_DIRTY,
+                              .flags = 0,
+                              .volume = 0,
+                              .tag = 0,
+                              .length = BRAID_DATA_BYTES,
+                              .crc = 0};
+    braid_data back{};
+    ASSERT_EQ(braid_data_decode(&back, &header, bytes.data()), BRAID_MESSAGE_OK);
+    EXPECT_EQ(back.instance, it.instance);
 }
 
 TEST(MessageData, GenerationsAreBelow2To63) {
