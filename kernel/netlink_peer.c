@@ -220,7 +220,7 @@ int braid_nl_sync_start_doit(struct sk_buff *skb, struct genl_info *info)
 	case -EBUSY:
 		return refuse(info, node, err, "its resync is under way");
 	case -EINPROGRESS:
-		return refuse(info, node, err, "it was dropped just now; the others have to adopt that");
+		return refuse(info, node, err, "dropped just now: the others have to adopt that");
 	case -EAGAIN:
 		return refuse(info, node, err, "a volume is being resized");
 	case -ENOSPC:

@@ -81,7 +81,7 @@ static bool is_ready(struct braid_peer *peer, const struct braid_config *config)
 	if (config->in_sync >> peer->node & 1)
 		return remote->flags & BRAID_STATE_DISKFUL &&
 		       remote->instance == config->instance[peer->node];
-	/* What still waits for it would complete by its answer, before all that stay adopted (R3a). */
+	/* By its answer writes would complete before all that stay in sync have adopted (R3a). */
 	return !(READ_ONCE(peer->res->dropped) >> peer->node & 1);
 }
 

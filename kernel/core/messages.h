@@ -262,8 +262,8 @@ struct braid_token {
  *			SETTLED the volume's size: a multiple of 4096, at most 2^50
  *	40	4	bytes; of DIRTY the node id that is asked about: 0 to 31
  *	44	4	reserved
- *	48	8	of DIRTY the instance of the replica that is asked about, as the sender knows
- *			it; of others reserved
+ *	48	8	of DIRTY the instance of the replica that is asked about, as the sender
+ *			knows it; of others reserved
  * WRITE: bytes of payload follow. The range of WRITE, ZEROES, READ and CSUM starts and ends on 512
  * bytes, is not empty, lies within one region below 2^50, and is, but for ZEROES, at most 1 MiB.
  * Fields that a type has no use for mean nothing.

@@ -45,7 +45,8 @@ def wait_votes(r, *nodes):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("name", ["b", "a"], ids=["secondary", "primary"])
+@pytest.mark.parametrize("name", [pytest.param("b", id="secondary", marks=pytest.mark.long),
+                                  pytest.param("a", id="primary")])
 def test_a_damaged_replica(lab, name):
     """P1, P3: of a Secondary and of the Primary itself, while the Primary writes."""
     with managed(lab, **HOSTS) as r:
@@ -98,6 +99,7 @@ def test_without_a_primary(lab):
         r.check_data(b)
 
 
+@pytest.mark.long
 @pytest.mark.uml
 def test_it_counts_only_after_a_full_copy(lab):
     """P6: the register lists it as in sync all the time, and it is not promoted, nor after a power cut."""

@@ -95,7 +95,7 @@ def test_without_a_majority_io_waits(lab):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("order", ["abc", "cba", "bac"])
+@pytest.mark.parametrize("order", ["abc", "bac", pytest.param("cba", marks=pytest.mark.long)])
 def test_all_power_is_lost(lab, order):
     """P2 with P1: whatever order they come back in, what was acknowledged is there."""
     with managed(lab, **HOSTS) as r:
@@ -138,7 +138,8 @@ def test_a_partition_has_one_writer(lab):
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("wrote", [True, False], ids=["forked", "equal"])
+@pytest.mark.parametrize("wrote", [pytest.param(True, id="forked"),
+                                   pytest.param(False, id="equal", marks=pytest.mark.long)])
 def test_a_forced_promotion(lab, wrote):
     """R8: it begins another lineage. If the other side wrote meanwhile one command ends the fork, and
     says whose data goes; if not the others follow by themselves."""

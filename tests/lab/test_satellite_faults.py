@@ -7,7 +7,7 @@ HOSTS = {"names": ["a", "b", "c"], "witnesses": ["c"]}
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("ends", ["ab", "ac", "bc"])
+@pytest.mark.parametrize("ends", ["ab", "ac", pytest.param("bc", marks=pytest.mark.long)])
 def test_a_link_that_is_cut_in_one_direction(lab, ends):
     """P1, P4: whichever direction of one link is lost, writes go on, of one host only."""
     with managed(lab, **HOSTS) as r:

@@ -35,7 +35,7 @@ def causes(node):
 
 
 @pytest.mark.uml  # not with lockdep: it objects to how UML itself tears down a process's aio context
-@pytest.mark.parametrize("on_no_quorum", ["suspend-io", "io-error"])
+@pytest.mark.parametrize("on_no_quorum", ["suspend-io", pytest.param("io-error", marks=pytest.mark.long)])
 def test_io_waits_and_goes_on(lab, on_no_quorum):
     """Under load: nothing is under way once suspend-io has returned, the replicas are equal then, below
     Braid; no policy fails what waits, and all of it completes after resume-io."""

@@ -40,7 +40,7 @@ Recipe recipe_for(std::uint64_t seed) {
     return recipe;
 }
 
-bool is_promoted(Cluster& cluster) {
+bool serves(Cluster& cluster) {
     return cluster.run_until(300000, [&] {
         if (cluster.serving() != no_node)
             return true;
@@ -49,6 +49,14 @@ bool is_promoted(Cluster& cluster) {
                 cluster.command(node, {.verb = membership::Verb::promote});
         return false;
     });
+}
+
+/// And does so still after a while: what serves at first may not know that it was deposed.
+bool is_promoted(Cluster& cluster) {
+    if (!serves(cluster))
+        return false;
+    cluster.run(5000);
+    return serves(cluster);
 }
 
 /// What went wrong, or nothing.
@@ -61,14 +69,14 @@ std::string schedule(Cluster& cluster) {
     }
     // Healed, it serves again wherever it is asked to, and all replicas become equal.
     cluster.heal();
-    bool serves = is_promoted(cluster);
-    if (!serves && cluster.violation().empty() && cluster.size() > 2) {
+    bool promoted = is_promoted(cluster);
+    if (!promoted && cluster.violation().empty() && cluster.size() > 2) {
         cluster.swap_disk();  // the one in sync may be out of the host
-        serves = is_promoted(cluster);
+        promoted = is_promoted(cluster);
     }
     if (!cluster.violation().empty())
         return cluster.violation();
-    if (!serves)
+    if (!promoted)
         return "progress: nobody serves";
     if (!cluster.run_until(120000, [&] { return cluster.all_in_sync(); }) &&
         cluster.violation().empty())
