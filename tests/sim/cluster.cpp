@@ -395,8 +395,10 @@ void Cluster::apply_load() {
 
 void Cluster::on_acknowledged(NodeId node, const Config& config, int block, int version) {
     acknowledged_++;
+    // An answer may have been on its way when the caches were lost.
+    const bool gone = now_ - relaxed_ <= answer_ms && !is_held(config, block, version);
     int& floor = floor_[static_cast<std::size_t>(block)];
-    floor = std::max(floor, version);
+    floor = std::max(floor, gone ? floor : version);
     std::uint64_t& last = written_in_[config.adopted.lineage];
     if (config.adopted.epoch < last)
         violate("P4: node " + std::to_string(node) + " acknowledged a write of epoch " +
@@ -406,6 +408,13 @@ void Cluster::on_acknowledged(NodeId node, const Config& config, int block, int 
         violate("P4: writes were acknowledged in two lineages");
     last = std::max(last, config.adopted.epoch);
     note(node, "acknowledged block " + std::to_string(block) + " = " + std::to_string(version));
+}
+
+bool Cluster::is_held(const Config& config, int block, int version) const {
+    return std::ranges::any_of(config.adopted.in_sync, [&](const auto& member) {
+        const Disk& disk = nodes_[member.first]->disk_;
+        return disk.present && disk.view(block) >= version;
+    });
 }
 
 void Cluster::on_returned(NodeId node, const Config& /*config*/, int block, int version) {
@@ -470,6 +479,7 @@ bool Cluster::is_swapped(NodeId node) {
 void Cluster::relax() {
     note(no_node, "what was not flushed may be lost now");
     floor_ = durable_;
+    relaxed_ = now_;
 }
 
 /// P3, whenever a writer is idle.

@@ -98,6 +98,7 @@ class Cluster {
     void on_acknowledged(NodeId node, const Config& config, int block, int version);
     void on_returned(NodeId node, const Config& config, int block, int version);
     void random_command(NodeId node);
+    [[nodiscard]] bool is_held(const Config& config, int block, int version) const;
     [[nodiscard]] bool is_cut(NodeId from, NodeId to) const;
     [[nodiscard]] const membership::Value* latest() const;
 
@@ -109,6 +110,8 @@ class Cluster {
     std::vector<std::unique_ptr<Node>> nodes_;
     std::set<std::pair<NodeId, NodeId>> cuts_;
     static constexpr NodeId swapped_node = 1;
+    /// No answer is longer on its way.
+    static constexpr std::int64_t answer_ms = 10;
     std::optional<Disk> shelf_{};
     bool swapped_ = false;
     std::uint64_t sessions_ = 0;
@@ -120,6 +123,8 @@ class Cluster {
 
     // the checker
     std::vector<int> floor_ = std::vector<int>(blocks, 0);
+    /// When what is only in caches was last allowed to be lost.
+    std::int64_t relaxed_ = -answer_ms - 1;
     std::vector<int> durable_ = std::vector<int>(blocks, 0);
     std::map<Lineage, std::uint64_t> written_in_;
     std::map<std::pair<Lineage, std::uint64_t>, std::uint64_t> chosen_;

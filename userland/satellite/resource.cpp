@@ -258,13 +258,18 @@ void Resource::vote_stored(bool ok) {
 // ---- what is done ----
 
 void Resource::check(const sys::ClientResult<void>& result, const netlink::Operation& operation) {
-    // Asked once more while it is still at it.
-    if (result || (&operation == &op::resource_serve && result.error().number == EBUSY)) {
+    if (result) {
+        return;
+    }
+    // Asked once more while it is still at it, or has others to wait for.
+    const int number = result.error().number;
+    if ((&operation == &op::resource_serve && number == EBUSY) ||
+        (&operation == &op::sync_start && number == EINPROGRESS)) {
         return;
     }
     give(membership::KernelRefused{
         .what = fmt::format("{}: {}", operation.name, result.error().cause),
-        .open = &operation == &op::resource_demote && result.error().number == EBUSY});
+        .open = &operation == &op::resource_demote && number == EBUSY});
 }
 
 void Resource::run(const netlink::Operation& operation,

@@ -32,6 +32,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 constexpr std::uint16_t family = 0x20;
@@ -445,6 +446,19 @@ TEST_F(ResourceTest, AnOpenDeviceIsNamed) {
     command(Verb::demote);
     ASSERT_TRUE(until([&] { return replies_.size() == 3; }));
     EXPECT_EQ(replies_[2].cause, Cause::device_open) << replies_[2].text;
+}
+
+TEST_F(ResourceTest, WhatIsUnderWayIsNoRefusal) {
+    start();
+    command(Verb::initialise);
+    settle_votes();
+    module_.refusals[op::resource_serve.id] = EBUSY;
+    command(Verb::promote);
+    settle();
+    EXPECT_THAT(journal_, Not(Contains(HasSubstr("the kernel refused"))));
+    module_.refusals.clear();
+    EXPECT_TRUE(until([&] { return replies_.size() == 2; }));
+    EXPECT_THAT(module_.calls, Contains("serve 2"));
 }
 
 TEST_F(ResourceTest, LooksAgainWhileThingsChange) {
