@@ -395,10 +395,7 @@ void Cluster::apply_load() {
 
 void Cluster::on_acknowledged(NodeId node, const Config& config, int block, int version) {
     acknowledged_++;
-    // An answer may have been on its way when the caches were lost.
-    const bool gone = now_ - relaxed_ <= answer_ms && !is_held(config, block, version);
-    int& floor = floor_[static_cast<std::size_t>(block)];
-    floor = std::max(floor, gone ? floor : version);
+    seen(config, block, version);
     std::uint64_t& last = written_in_[config.adopted.lineage];
     if (config.adopted.epoch < last)
         violate("P4: node " + std::to_string(node) + " acknowledged a write of epoch " +
@@ -410,19 +407,24 @@ void Cluster::on_acknowledged(NodeId node, const Config& config, int block, int 
     note(node, "acknowledged block " + std::to_string(block) + " = " + std::to_string(version));
 }
 
-bool Cluster::is_held(const Config& config, int block, int version) const {
-    return std::ranges::any_of(config.adopted.in_sync, [&](const auto& member) {
+/// What an application knows of has to survive, unless the answer that told it was on its way when
+/// the caches were lost.
+void Cluster::seen(const Config& config, int block, int version) {
+    const bool held = std::ranges::any_of(config.adopted.in_sync, [&](const auto& member) {
         const Disk& disk = nodes_[member.first]->disk_;
         return disk.present && disk.view(block) >= version;
     });
+    int& floor = floor_[static_cast<std::size_t>(block)];
+    if (held || now_ - relaxed_ > answer_ms)
+        floor = std::max(floor, version);
 }
 
-void Cluster::on_returned(NodeId node, const Config& /*config*/, int block, int version) {
-    int& floor = floor_[static_cast<std::size_t>(block)];
+void Cluster::on_returned(NodeId node, const Config& config, int block, int version) {
+    const int floor = floor_[static_cast<std::size_t>(block)];
     if (version < floor && !recipe_.may_fork)
         violate("P1/P2/P5: node " + std::to_string(node) + " read block " + std::to_string(block) +
                 " = " + std::to_string(version) + ", after " + std::to_string(floor));
-    floor = std::max(floor, version);
+    seen(config, block, version);
 }
 
 const Value* Cluster::latest() const {

@@ -98,7 +98,7 @@ class Cluster {
     void on_acknowledged(NodeId node, const Config& config, int block, int version);
     void on_returned(NodeId node, const Config& config, int block, int version);
     void random_command(NodeId node);
-    [[nodiscard]] bool is_held(const Config& config, int block, int version) const;
+    void seen(const Config& config, int block, int version);
     [[nodiscard]] bool is_cut(NodeId from, NodeId to) const;
     [[nodiscard]] const membership::Value* latest() const;
 
