@@ -273,6 +273,7 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     void fail_io();
     void check_syncs();
     void abort_sync(NodeId node);
+    std::string may_sync(NodeId node);
     void sync_copy(NodeId node, std::uint64_t run);
     void sync_end(NodeId node, std::uint64_t run, bool good);
     [[nodiscard]] Blocks own_marks() const;

@@ -372,7 +372,8 @@ int Kernel::source_for(NodeId except) const {
     return -1;
 }
 
-std::string Kernel::sync_start(NodeId node) {
+/// Why a resync may not begin, or nothing.
+std::string Kernel::may_sync(NodeId node) {
     if (!serves())
         return "sync-start: EPERM";
     if (config_->in_sync(node))
@@ -382,9 +383,13 @@ std::string Kernel::sync_start(NodeId node) {
         return "sync-start: ENOTCONN";
     if (dropped_.count(node) != 0 && !bugs_.links_dropped)
         return "sync-start: EINPROGRESS";
+    return syncs_[node].state == SyncState::none ? "" : "sync-start: EBUSY";
+}
+
+std::string Kernel::sync_start(NodeId node) {
+    if (std::string refusal = may_sync(node); !refusal.empty())
+        return refusal;
     Sync& sync = syncs_[node];
-    if (sync.state != SyncState::none)
-        return "sync-start: EBUSY";
     sync.state = SyncState::busy;
     sync.instance = instance_of(node);
     sync.run++;
