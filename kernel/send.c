@@ -153,16 +153,23 @@ u32 braid_cancel_status(const struct braid_request *req, u32 status)
 	return status;
 }
 
-static u64 current_epoch(const struct braid_resource *res)
+/*
+ * Whether an answer counts: only for the configuration that the request was last sent under (R2a),
+ * and from no peer that is being dropped, whom it may have reached before that one was not ready
+ * any more (R3a).
+ */
+static bool counts(const struct braid_peer *peer, const struct braid_send *send)
 {
 	const struct braid_config *config;
 	u64 epoch;
 
 	rcu_read_lock();
-	config = braid_config(res);
+	config = braid_config(peer->res);
 	epoch = config ? config->epoch : 0;
 	rcu_read_unlock();
-	return epoch;
+	/* A configuration is not seen before what it dropped. */
+	smp_rmb();
+	return send->epoch == epoch && !(READ_ONCE(peer->res->dropped) >> peer->node & 1);
 }
 
 /*
@@ -178,8 +185,7 @@ static bool settle(struct braid_peer *peer, struct braid_send *send, u32 *status
 		*status = braid_cancel_status(req, send->cancel_status);
 		return true;
 	}
-	/* An answer counts for the configuration that the request was last sent under (R2a). */
-	if (send->epoch != current_epoch(peer->res)) {
+	if (!counts(peer, send)) {
 		braid_peer_enqueue(peer, send);
 		return false;
 	}
