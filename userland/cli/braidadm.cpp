@@ -193,6 +193,14 @@ void print(std::ostream& err, const Failure& failure) {
     }
 }
 
+ExitCode finish(const Context& context, const sys::Result<void, Failure>& done) {
+    if (!done) {
+        print(context.err, done.error());
+        return done.error().code;
+    }
+    return ExitCode::ok;
+}
+
 ExitCode run(std::span<const std::string> arguments, Context& context) {
     CommandLine command_line;
     const auto action = command_line.choose(arguments);

@@ -35,6 +35,16 @@ config::Loaded load_config(const Context& context, const std::string& file) {
     return loaded;
 }
 
+sys::Result<config::Config, Failure> load_valid_config(const Context& context,
+                                                       const std::string& file) {
+    config::Loaded loaded = load_config(context, file);
+    if (loaded.has_errors()) {
+        return tl::unexpected(
+            Failure{ExitCode::config_invalid, file, "has errors", "Nothing was changed."});
+    }
+    return std::move(loaded.config);
+}
+
 sys::Result<std::vector<std::size_t>, Failure> choose_resources(
     const config::Config& config, const std::string& file, const std::vector<std::string>& names) {
     const auto& all = config.resources;
@@ -181,10 +191,9 @@ void PeerName::add_to(CLI::App& command, const std::string& help) {
 }
 
 sys::Result<ChosenPeer, Failure> choose_peer(const Context& context, const PeerName& name) {
-    const config::Loaded loaded = load_config(context, name.file);
-    if (loaded.has_errors()) {
-        return tl::unexpected(
-            Failure{ExitCode::config_invalid, name.file, "has errors", "Nothing was changed."});
+    const auto loaded = load_valid_config(context, name.file);
+    if (!loaded) {
+        return tl::unexpected(loaded.error());
     }
     std::string resource = name.words.front();
     std::string peer = name.words.size() > 1 ? name.words[1] : "";
@@ -192,7 +201,7 @@ sys::Result<ChosenPeer, Failure> choose_peer(const Context& context, const PeerN
         peer = resource.substr(colon + 1);
         resource.resize(colon);
     }
-    const auto chosen = choose_resources(loaded.config, name.file, {resource});
+    const auto chosen = choose_resources(*loaded, name.file, {resource});
     if (!chosen) {
         return tl::unexpected(chosen.error());
     }
@@ -200,7 +209,7 @@ sys::Result<ChosenPeer, Failure> choose_peer(const Context& context, const PeerN
         return tl::unexpected(Failure{ExitCode::usage, resource, "not the name of one resource",
                                       "Name the resource."});
     }
-    ChosenPeer result{.resource = loaded.config.resources[chosen->front()]};
+    ChosenPeer result{.resource = loaded->resources[chosen->front()]};
     if (!peer.empty()) {
         const auto host = find_host(result.resource, peer);
         if (!host) {

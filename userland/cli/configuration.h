@@ -24,6 +24,9 @@ void add_config_option(CLI::App& command, std::string& file);
 
 /// Prints what is wrong with the files, if anything.
 [[nodiscard]] config::Loaded load_config(const Context& context, const std::string& file);
+/// For what is to change something: a configuration without errors.
+[[nodiscard]] sys::Result<config::Config, Failure> load_valid_config(const Context& context,
+                                                                     const std::string& file);
 
 /// Indexes of the resources that are meant, in the order of the files; "all" and none are all.
 /// `file` is for errors.

@@ -134,12 +134,11 @@ Attempt<std::vector<OwnVolume>> ReplicaOptions::choose(const Context& context) c
         return tl::unexpected(Failure{ExitCode::usage, "arguments", "which replica is not said",
                                       "Name a resource, RES or RES/VOL, or a disk with --device."});
     }
-    const config::Loaded loaded = load_config(context, file);
-    if (loaded.has_errors()) {
-        return tl::unexpected(
-            Failure{ExitCode::config_invalid, file, "has errors", "Nothing was changed."});
+    const auto loaded = load_valid_config(context, file);
+    if (!loaded) {
+        return tl::unexpected(loaded.error());
     }
-    auto chosen = choose_volumes(loaded.config, context, file, names, Having::disk);
+    auto chosen = choose_volumes(*loaded, context, file, names, Having::disk);
     if (chosen && chosen->empty()) {
         return tl::unexpected(Failure{ExitCode::failure,
                                       names.front(),

@@ -82,6 +82,8 @@ struct Failure {
 };
 
 void print(std::ostream& err, const Failure& failure);
+/// The exit status of what was tried; why it failed is printed.
+[[nodiscard]] ExitCode finish(const Context& context, const sys::Result<void, Failure>& done);
 
 using Action = std::function<ExitCode(Context&)>;
 

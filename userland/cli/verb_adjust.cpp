@@ -48,18 +48,17 @@ struct Task {
 };
 
 Attempt<Task> read_task(const Context& context, const Options& options) {
-    const config::Loaded loaded = load_config(context, options.file);
-    if (loaded.has_errors()) {
-        return tl::unexpected(
-            Failure{ExitCode::config_invalid, options.file, "has errors", "Nothing was changed."});
+    const auto loaded = load_valid_config(context, options.file);
+    if (!loaded) {
+        return tl::unexpected(loaded.error());
     }
-    const auto chosen = choose_resources(loaded.config, options.file, options.names);
+    const auto chosen = choose_resources(*loaded, options.file, options.names);
     if (!chosen) {
         return tl::unexpected(chosen.error());
     }
     Task task;
-    for (std::size_t i = 0; i < loaded.config.resources.size(); i++) {
-        const config::Resource& resource = loaded.config.resources[i];
+    for (std::size_t i = 0; i < loaded->resources.size(); i++) {
+        const config::Resource& resource = loaded->resources[i];
         const auto here = on_host(resource, context.host);
         const bool meant = std::ranges::find(*chosen, i) != chosen->end();
         if (here) {

@@ -318,12 +318,7 @@ Action configure_cert(CLI::App& command) {
             if (!own->parsed()) {
                 continue;
             }
-            const auto done = step(context);
-            if (!done) {
-                print(context.err, done.error());
-                return done.error().code;
-            }
-            return ExitCode::ok;
+            return finish(context, step(context));
         }
         print(context.err, {ExitCode::usage, "cert", "what is to be done is missing",
                             "Run 'braidadm cert --help' for usage."});

@@ -318,14 +318,7 @@ Action configure_create_md(CLI::App& command) {
     command.add_option("--max-peers", options->max_peers, "Replicas that may be absent at once")
         ->check(CLI::Range(0, BRAID_MAX_SLOTS - 1));
     command.add_flag("--force", options->force, "Also on a device that is in use or not empty");
-    return [options](Context& context) {
-        const auto done = create(context, *options);
-        if (!done) {
-            print(context.err, done.error());
-            return done.error().code;
-        }
-        return ExitCode::ok;
-    };
+    return [options](Context& context) { return finish(context, create(context, *options)); };
 }
 
 }  // namespace braid::cli

@@ -125,13 +125,12 @@ using Prepare = Attempt<void> (*)(const Context&, const Subject&, Operations&);
 
 /// All are looked at before the first is changed.
 Attempt<void> change(const Context& context, const Options& options, Prepare prepare) {
-    const config::Loaded loaded = load_config(context, options.file);
-    if (loaded.has_errors()) {
-        return tl::unexpected(
-            Failure{ExitCode::config_invalid, options.file, "has errors", "Nothing was changed."});
+    const auto loaded = load_valid_config(context, options.file);
+    if (!loaded) {
+        return tl::unexpected(loaded.error());
     }
     // A diskless Primary makes a volume larger when all disks have grown.
-    const auto volumes = choose_volumes(loaded.config, context, options.file, options.names,
+    const auto volumes = choose_volumes(*loaded, context, options.file, options.names,
                                         prepare == &resize ? Having::volume : Having::disk);
     if (!volumes) {
         return tl::unexpected(volumes.error());
@@ -170,12 +169,7 @@ Action configure(CLI::App& command, Prepare prepare) {
     add_config_option(command, options->file);
     command.add_option("RES[/VOL]", options->names, "Resources or volumes, or all")->required();
     return [options, prepare](Context& context) {
-        const auto done = change(context, *options, prepare);
-        if (!done) {
-            print(context.err, done.error());
-            return done.error().code;
-        }
-        return ExitCode::ok;
+        return finish(context, change(context, *options, prepare));
     };
 }
 

@@ -321,12 +321,7 @@ class Events {
 };
 
 ExitCode events(Context& context, const Options& options) {
-    const auto done = Events(context, options).run();
-    if (!done) {
-        print(context.err, done.error());
-        return done.error().code;
-    }
-    return ExitCode::ok;
+    return finish(context, Events(context, options).run());
 }
 
 }  // namespace

@@ -53,13 +53,11 @@ Attempt<Replica> choose(const Context& context, const Options& options) {
                                       "invalidate {}'.",
                                       options.resource.substr(0, stroke))});
     }
-    const config::Loaded loaded = load_config(context, options.file);
-    if (loaded.has_errors()) {
-        return tl::unexpected(
-            Failure{ExitCode::config_invalid, options.file, "has errors", "Nothing was changed."});
+    const auto loaded = load_valid_config(context, options.file);
+    if (!loaded) {
+        return tl::unexpected(loaded.error());
     }
-    auto volumes =
-        choose_volumes(loaded.config, context, options.file, {options.resource}, Having::disk);
+    auto volumes = choose_volumes(*loaded, context, options.file, {options.resource}, Having::disk);
     if (!volumes) {
         return tl::unexpected(volumes.error());
     }
@@ -266,14 +264,7 @@ Action configure_invalidate(CLI::App& command) {
     auto options = std::make_shared<Options>();
     add_config_option(command, options->file);
     command.add_option("RES", options->resource, "Name of the resource")->required();
-    return [options](Context& context) {
-        const auto done = invalidate(context, *options);
-        if (!done) {
-            print(context.err, done.error());
-            return done.error().code;
-        }
-        return ExitCode::ok;
-    };
+    return [options](Context& context) { return finish(context, invalidate(context, *options)); };
 }
 
 }  // namespace braid::cli

@@ -157,14 +157,6 @@ Attempt<void> resume(const Context& context, Module& module, const std::string& 
     return {};
 }
 
-ExitCode finish(const Context& context, const Attempt<void>& done) {
-    if (!done) {
-        print(context.err, done.error());
-        return done.error().code;
-    }
-    return ExitCode::ok;
-}
-
 /// One that cannot be resumed does not keep the others suspended.
 ExitCode resume_all(const Context& context, const Names& names) {
     const auto module = Module::open(context);

@@ -149,14 +149,6 @@ Attempt<void> set_paused(const Context& context, const PeerName& name, bool paus
     return {};
 }
 
-ExitCode finish(const Context& context, const Attempt<void>& done) {
-    if (!done) {
-        print(context.err, done.error());
-        return done.error().code;
-    }
-    return ExitCode::ok;
-}
-
 Action configure_paused(CLI::App& command, bool pause) {
     auto name = std::make_shared<PeerName>();
     name->add_to(command, "The resource, and the member that is resynced; else all of them");

@@ -144,12 +144,7 @@ sys::Result<void, Failure> wait(const Context& context, const Options& options,
 }
 
 ExitCode run_wait(Context& context, const Options& options, const Missing& missing) {
-    const auto done = wait(context, options, missing);
-    if (!done) {
-        print(context.err, done.error());
-        return done.error().code;
-    }
-    return ExitCode::ok;
+    return finish(context, wait(context, options, missing));
 }
 
 std::shared_ptr<Options> add_options(CLI::App& command) {

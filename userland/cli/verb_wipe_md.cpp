@@ -50,14 +50,7 @@ Attempt<void> wipe(Context& context, const ReplicaOptions& options) {
 Action configure_wipe_md(CLI::App& command) {
     auto options = std::make_shared<ReplicaOptions>();
     options->add_to(command);
-    return [options](Context& context) {
-        const auto done = wipe(context, *options);
-        if (!done) {
-            print(context.err, done.error());
-            return done.error().code;
-        }
-        return ExitCode::ok;
-    };
+    return [options](Context& context) { return finish(context, wipe(context, *options)); };
 }
 
 }  // namespace braid::cli
