@@ -2,6 +2,7 @@
 #include "cluster.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace braid::sim {
 
@@ -155,6 +156,7 @@ class Cluster::Node final : public Host {
         for (std::size_t block = 0; block < versions.size(); block++)
             cluster_.durable_[block] = std::max(cluster_.durable_[block], versions[block]);
     }
+    void begins(const Config& config) override { cluster_.on_begins(config); }
     void note(const std::string& text) override { cluster_.note(id_, text); }
 
     // Only the cluster uses them. NOLINTBEGIN(readability-identifier-naming)
@@ -393,11 +395,28 @@ void Cluster::apply_load() {
 
 // ---- the checker ----
 
+void Cluster::on_begins(const Config& config) {
+    std::vector<int>& found = began_[{config.adopted.lineage, config.adopted.epoch}];
+    found.assign(blocks, std::numeric_limits<int>::max());
+    for (const auto& [node, instance] : config.adopted.in_sync)
+        for (int block = 0; block < blocks; block++)
+            found[static_cast<std::size_t>(block)] =
+                std::min(found[static_cast<std::size_t>(block)], nodes_[node]->disk_.view(block));
+}
+
+/// Whether the next writer began with this version, so that it counts as written before. What the
+/// members of the old configuration completed before they left it may become known later only.
+bool Cluster::is_early(const Config& config, int block, int version) const {
+    const auto next = began_.upper_bound({config.adopted.lineage, config.adopted.epoch});
+    return next != began_.end() && next->first.first == config.adopted.lineage &&
+           next->second[static_cast<std::size_t>(block)] >= version;
+}
+
 void Cluster::on_acknowledged(NodeId node, const Config& config, int block, int version) {
     acknowledged_++;
     seen(config, block, version);
     std::uint64_t& last = written_in_[config.adopted.lineage];
-    if (config.adopted.epoch < last)
+    if (config.adopted.epoch < last && !is_early(config, block, version))
         violate("P4: node " + std::to_string(node) + " acknowledged a write of epoch " +
                 std::to_string(config.adopted.epoch) + ", after one of epoch " +
                 std::to_string(last));

@@ -95,6 +95,8 @@ class Cluster {
     void apply_load();
     void check_equal();
     void lost_caches(NodeId node);
+    void on_begins(const Config& config);
+    [[nodiscard]] bool is_early(const Config& config, int block, int version) const;
     void on_acknowledged(NodeId node, const Config& config, int block, int version);
     void on_returned(NodeId node, const Config& config, int block, int version);
     void random_command(NodeId node);
@@ -127,6 +129,8 @@ class Cluster {
     std::int64_t relaxed_ = -answer_ms - 1;
     std::vector<int> durable_ = std::vector<int>(blocks, 0);
     std::map<Lineage, std::uint64_t> written_in_;
+    /// What the replicas in sync held when a writer began to serve, by its configuration.
+    std::map<std::pair<Lineage, std::uint64_t>, std::vector<int>> began_;
     std::map<std::pair<Lineage, std::uint64_t>, std::uint64_t> chosen_;
     std::string violation_;
     std::vector<std::string> trace_;

@@ -170,6 +170,8 @@ class Host {
     virtual void acknowledged(const Config& config, int block, int version) = 0;
     virtual void returned(const Config& config, int block, int version) = 0;
     virtual void made_durable(const std::vector<int>& versions) = 0;
+    /// It is about to serve for the first time in this configuration, with equal replicas.
+    virtual void begins(const Config& config) = 0;
     virtual void note(const std::string& text) = 0;
 };
 

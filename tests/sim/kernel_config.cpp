@@ -321,6 +321,7 @@ void Kernel::reconcile_end(std::uint64_t run, bool good) {
     locked_.clear();
     if (good) {
         serve_epoch_ = config_->adopted.epoch;
+        host_.begins(*config_);
         host_.note("the kernel serves epoch " + std::to_string(serve_epoch_));
         if (stage_ == Stage::swapped)
             to_stage(Stage::none);
