@@ -222,6 +222,9 @@ static void apply_settings(struct braid_resource *res, struct nlattr **attrs)
 		res->request_ms = nla_get_u32(attrs[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS]);
 	if (attrs[BRAID_A_RESOURCE_POLICY])
 		WRITE_ONCE(res->policy, nla_get_u32(attrs[BRAID_A_RESOURCE_POLICY]));
+	if (attrs[BRAID_A_RESOURCE_OPEN_WAIT_MS])
+		WRITE_ONCE(res->open_wait_ms,
+			   nla_get_u32(attrs[BRAID_A_RESOURCE_OPEN_WAIT_MS]));
 }
 
 static bool good_name(const char *name)
@@ -540,6 +543,20 @@ int braid_nl_resource_suspend_doit(struct sk_buff *skb, struct genl_info *info)
 int braid_nl_resource_resume_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	return suspend_op(info, false);
+}
+
+int braid_nl_resource_refuse_opens_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct braid_resource *res;
+	int err;
+
+	res = resource_of(info, &err);
+	if (!res)
+		return err;
+	WRITE_ONCE(res->open_refusals, res->open_refusals + 1);
+	wake_up_all(&res->wait);
+	braid_nl_resource_put(res);
+	return 0;
 }
 
 /* ---- volumes ---- */

@@ -123,7 +123,9 @@ static int put_resource(struct sk_buff *msg, struct braid_resource *res)
 	    nla_put_u32(msg, BRAID_A_RESOURCE_LEASE_MS, res->lease_ms) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_TIMEOUT_MS, res->timeout_ms) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS, res->request_ms) ||
-	    nla_put_u32(msg, BRAID_A_RESOURCE_POLICY, res->policy) || put_config(msg, res) ||
+	    nla_put_u32(msg, BRAID_A_RESOURCE_POLICY, res->policy) ||
+	    nla_put_u32(msg, BRAID_A_RESOURCE_OPEN_WAIT_MS, res->open_wait_ms) ||
+	    put_config(msg, res) ||
 	    braid_put_u64(msg, BRAID_A_RESOURCE_INSTANCE, res->instance) ||
 	    nla_put_u32(msg, BRAID_A_RESOURCE_SERVICE, READ_ONCE(res->service)) ||
 	    nla_put_string(msg, BRAID_A_RESOURCE_REASON, res->reason) ||
@@ -175,6 +177,15 @@ static int put_stats(struct sk_buff *msg, const struct braid_stats *stats)
 	return 0;
 }
 
+static u32 waiting_opens(struct braid_volume *volume)
+{
+	u32 waiting = atomic_read(&volume->waiting_opens);
+
+	/* Who waited is counted as open first. */
+	smp_rmb();
+	return waiting;
+}
+
 static int put_volume(struct sk_buff *msg, struct braid_volume *volume)
 {
 	struct braid_resource *res = volume->res;
@@ -189,6 +200,8 @@ static int put_volume(struct sk_buff *msg, struct braid_volume *volume)
 	    (volume->block_size &&
 	     nla_put_u32(msg, BRAID_A_VOLUME_BLOCK_SIZE, volume->block_size)) ||
 	    nla_put_u32(msg, BRAID_A_VOLUME_DISK_STATE, volume->disk_state) ||
+	    /* In this order. */
+	    nla_put_u32(msg, BRAID_A_VOLUME_WAITING_OPENS, waiting_opens(volume)) ||
 	    nla_put_u32(msg, BRAID_A_VOLUME_OPENS, READ_ONCE(volume->opens)) ||
 	    nla_put_u32(msg, BRAID_A_VOLUME_ACTIVE_REGIONS, braid_regions_active(volume)) ||
 	    braid_put_u64(msg, BRAID_A_VOLUME_GENERATION, READ_ONCE(volume->generation)) ||

@@ -23,6 +23,11 @@ static struct netlink_range_validation braid_nl_resource_deadline_ms_range = {
 	.max = BRAID_DEADLINE_MAX_MS,
 };
 
+static struct netlink_range_validation braid_nl_resource_open_wait_ms_range = {
+	.min = 0,
+	.max = BRAID_TERM_MAX_MS,
+};
+
 static struct netlink_range_validation braid_nl_volume_volume_range = {
 	.min = 0,
 	.max = BRAID_VOLUME_MAX,
@@ -53,8 +58,7 @@ static const struct nla_policy braid_nl_module_get_policy[BRAID_A_MODULE_API_MAX
 	[BRAID_A_MODULE_API_MAX] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
-static const struct nla_policy
-braid_nl_resource_new_policy[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS + 1] = {
+static const struct nla_policy braid_nl_resource_new_policy[BRAID_A_RESOURCE_OPEN_WAIT_MS + 1] = {
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_RESOURCE_NODE_ID] = NLA_POLICY_MAX(NLA_U32, BRAID_NODE_MAX),
 	[BRAID_A_RESOURCE_LEASE_MS] =
@@ -64,10 +68,11 @@ braid_nl_resource_new_policy[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS + 1] = {
 	[BRAID_A_RESOURCE_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS] =
 		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_request_timeout_ms_range),
+	[BRAID_A_RESOURCE_OPEN_WAIT_MS] =
+		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_open_wait_ms_range),
 };
 
-static const struct nla_policy
-braid_nl_resource_set_policy[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS + 1] = {
+static const struct nla_policy braid_nl_resource_set_policy[BRAID_A_RESOURCE_OPEN_WAIT_MS + 1] = {
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_RESOURCE_LEASE_MS] =
 		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_lease_ms_range),
@@ -76,6 +81,8 @@ braid_nl_resource_set_policy[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS + 1] = {
 	[BRAID_A_RESOURCE_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS] =
 		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_request_timeout_ms_range),
+	[BRAID_A_RESOURCE_OPEN_WAIT_MS] =
+		NLA_POLICY_FULL_RANGE(NLA_U32, &braid_nl_resource_open_wait_ms_range),
 };
 
 static const struct nla_policy braid_nl_resource_del_policy[BRAID_A_RESOURCE_FORCE + 1] = {
@@ -263,7 +270,11 @@ static const struct nla_policy braid_nl_resource_resume_policy[BRAID_A_RESOURCE_
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 };
 
-const struct genl_ops braid_nl_ops[36] = {
+static const struct nla_policy braid_nl_resource_refuse_opens_policy[BRAID_A_RESOURCE_NAME + 1] = {
+	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
+};
+
+const struct genl_ops braid_nl_ops[37] = {
 	{
 		.cmd		= BRAID_CMD_MODULE_GET,
 		.doit		= braid_nl_module_get_doit,
@@ -275,14 +286,14 @@ const struct genl_ops braid_nl_ops[36] = {
 		.cmd		= BRAID_CMD_RESOURCE_NEW,
 		.doit		= braid_nl_resource_new_doit,
 		.policy		= braid_nl_resource_new_policy,
-		.maxattr	= BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS,
+		.maxattr	= BRAID_A_RESOURCE_OPEN_WAIT_MS,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{
 		.cmd		= BRAID_CMD_RESOURCE_SET,
 		.doit		= braid_nl_resource_set_doit,
 		.policy		= braid_nl_resource_set_policy,
-		.maxattr	= BRAID_A_RESOURCE_REQUEST_TIMEOUT_MS,
+		.maxattr	= BRAID_A_RESOURCE_OPEN_WAIT_MS,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{
@@ -518,6 +529,13 @@ const struct genl_ops braid_nl_ops[36] = {
 		.cmd		= BRAID_CMD_RESOURCE_RESUME,
 		.doit		= braid_nl_resource_resume_doit,
 		.policy		= braid_nl_resource_resume_policy,
+		.maxattr	= BRAID_A_RESOURCE_NAME,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= BRAID_CMD_RESOURCE_REFUSE_OPENS,
+		.doit		= braid_nl_resource_refuse_opens_doit,
+		.policy		= braid_nl_resource_refuse_opens_policy,
 		.maxattr	= BRAID_A_RESOURCE_NAME,
 		.flags		= GENL_ADMIN_PERM,
 	},

@@ -47,11 +47,12 @@ int braid_nl_verify_stop_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_verify_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 int braid_nl_resource_suspend_doit(struct sk_buff *skb, struct genl_info *info);
 int braid_nl_resource_resume_doit(struct sk_buff *skb, struct genl_info *info);
+int braid_nl_resource_refuse_opens_doit(struct sk_buff *skb, struct genl_info *info);
 
 /* pre_doit does not see dumps: this is where their callers are checked. */
 int braid_nl_dump_start(struct netlink_callback *cb);
 
-extern const struct genl_ops braid_nl_ops[36];
+extern const struct genl_ops braid_nl_ops[37];
 
 enum braid_nlgrp {
 	BRAID_NLGRP_EVENTS,

@@ -71,6 +71,8 @@ struct braid_adopted {
  * @release_work: starts or fails the held requests
  * @sequence: of the last event
  * @policy: what happens to I/O that cannot complete
+ * @open_wait_ms: how long opening for writing waits for this node to become the writer
+ * @open_refusals: changes when those that wait are refused; under @lock
  * @dead: being taken down
  * @keeps_module: it holds a reference to the module
  */
@@ -129,6 +131,8 @@ struct braid_resource {
 	u32 timeout_ms;
 	u32 request_ms;
 	u32 policy;
+	u32 open_wait_ms;
+	u64 open_refusals;
 	bool dead;
 	bool keeps_module;
 };

@@ -18,34 +18,88 @@ static int major;
 /* Minors in use, by namespaces of all kinds: devices and their names are the host's. */
 static DEFINE_XARRAY(minors);
 
-int braid_volume_open(void *private_data, bool write)
+static bool may_open(struct braid_volume *volume)
 {
-	struct braid_volume *volume = private_data;
 	struct braid_resource *res = volume->res;
-	bool may;
 
+	return (braid_is_serving(res) || braid_migrate_may_open(res)) &&
+	       !READ_ONCE(res->draining) && !READ_ONCE(volume->dying);
+}
+
+/* Returns whether it was the last one. */
+static bool close_once(struct braid_volume *volume)
+{
+	bool last;
+
+	spin_lock(&volume->open_lock);
+	last = !--volume->opens;
+	spin_unlock(&volume->open_lock);
+	return last;
+}
+
+static bool try_open(struct braid_volume *volume)
+{
 	spin_lock(&volume->open_lock);
 	volume->opens++;
 	spin_unlock(&volume->open_lock);
 	/* Demotion sets @draining first and counts then. */
 	smp_mb();
-	may = (braid_is_serving(res) || braid_migrate_may_open(res)) &&
-	      !READ_ONCE(res->draining) && !READ_ONCE(volume->dying);
-	if (may)
+	if (may_open(volume))
+		return true;
+	close_once(volume);
+	return false;
+}
+
+/*
+ * Userland is told that somebody waits, and makes this node the writer or refuses. The caller
+ * holds the device's open_mutex: others that open or close it wait, too, and so would its removal,
+ * for which @dying ends this.
+ */
+static bool wait_to_open(struct braid_volume *volume)
+{
+	struct braid_resource *res = volume->res;
+	u64 refusals = READ_ONCE(res->open_refusals);
+	u32 wait_ms = READ_ONCE(res->open_wait_ms);
+	bool opened;
+
+	if (!wait_ms || READ_ONCE(volume->dying))
+		return false;
+	atomic_inc(&volume->waiting_opens);
+	braid_event_simple(res, BRAID_EVENT_KIND_OPEN, .volume = &volume->number,
+			   .cause = "a program waits to open it for writing");
+	wait_event_killable_timeout(res->wait,
+				    may_open(volume) || READ_ONCE(volume->dying) ||
+				    READ_ONCE(res->open_refusals) != refusals,
+				    msecs_to_jiffies(wait_ms));
+	opened = try_open(volume);
+	/* It counts as open first: whoever sees neither may demote this node. */
+	smp_mb__before_atomic();
+	atomic_dec(&volume->waiting_opens);
+	if (!opened)
+		braid_event_simple(res, BRAID_EVENT_KIND_OPEN, .volume = &volume->number,
+				   .cause = "who waited to open it was refused, or gave up");
+	return opened;
+}
+
+int braid_volume_open(void *private_data, bool write)
+{
+	struct braid_volume *volume = private_data;
+
+	if (try_open(volume))
 		return 0;
-	spin_lock(&volume->open_lock);
-	volume->opens--;
-	spin_unlock(&volume->open_lock);
-	return write ? -EROFS : -EMEDIUMTYPE;
+	if (!write)
+		return -EMEDIUMTYPE;
+	return wait_to_open(volume) ? 0 : -EROFS;
 }
 
 void braid_volume_release(void *private_data)
 {
 	struct braid_volume *volume = private_data;
 
-	spin_lock(&volume->open_lock);
-	volume->opens--;
-	spin_unlock(&volume->open_lock);
+	/* Where opening makes this node the writer, closing may end that. */
+	if (close_once(volume) && READ_ONCE(volume->res->open_wait_ms))
+		braid_event_simple(volume->res, BRAID_EVENT_KIND_OPEN, .volume = &volume->number,
+				   .cause = "it is not open any more");
 }
 
 static void volume_submit(struct bio *bio)
@@ -349,6 +403,7 @@ void braid_volume_del(struct braid_volume *volume)
 {
 	lockdep_assert_held(&volume->res->lock);
 	WRITE_ONCE(volume->dying, true);
+	wake_up_all(&volume->res->wait);
 	braid_volume_get(volume);
 	if (!queue_work(braid_wq, &volume->remove_work))
 		braid_volume_put(volume);
@@ -370,6 +425,7 @@ void braid_volume_remove(struct braid_volume *volume)
 		return;
 	}
 	WRITE_ONCE(volume->dying, true);
+	wake_up_all(&res->wait);
 	if (READ_ONCE(res->dead))
 		blk_mark_disk_dead(volume->gendisk);
 	braid_disk_unlink(volume);

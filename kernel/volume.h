@@ -43,6 +43,7 @@ struct braid_remote {
  * @wedged: a write ended without being on all replicas: nothing becomes stable before the next
  *	reconciliation (R5b)
  * @opens: under @open_lock
+ * @waiting_opens: programs that wait for this node to become the writer
  */
 struct braid_volume {
 	struct braid_resource *res;
@@ -82,6 +83,7 @@ struct braid_volume {
 
 	spinlock_t open_lock;		/* guards @opens */
 	u32 opens;
+	atomic_t waiting_opens;
 
 	atomic_t repairs;		/* under way */
 	struct braid_stats stats;

@@ -274,6 +274,10 @@ class Cluster::Node final : public Host {
                 give(membership::TimerExpired{});
         });
     }
+    void act(const membership::RefuseOpens& /*a*/) {
+        if (kernel_)
+            kernel_->refuse_opens();
+    }
     void act(const membership::Fence& a) { cluster_.fences_.push_back(a.node); }
     void act(const membership::Reply& a) {
         note("reply: cause " + std::to_string(static_cast<int>(a.cause)) + " " + a.text);
@@ -699,6 +703,14 @@ bool Cluster::can_promote(NodeId node) const {
 
 void Cluster::open(NodeId node) {
     nodes_[node]->kernel_->open(true);
+}
+
+void Cluster::open_when_writer(NodeId node) {
+    nodes_[node]->kernel_->open_when_writer();
+}
+
+void Cluster::close(NodeId node) {
+    nodes_[node]->kernel_->open(false);
 }
 
 bool Cluster::all_in_sync() const {

@@ -72,6 +72,8 @@ class Cluster {
     /// It has a kernel, and no other node is the writer that is asked for.
     [[nodiscard]] bool can_promote(NodeId node) const;
     void open(NodeId node);
+    void open_when_writer(NodeId node);
+    void close(NodeId node);
     [[nodiscard]] bool all_in_sync() const;
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
     [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }

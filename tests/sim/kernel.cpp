@@ -145,6 +145,7 @@ KernelView Kernel::view() const {
                     .instance = instance_,
                     .last_epoch = state().last.epoch,
                     .opens = open_ ? 1U : 0U,
+                    .waiting_opens = waits_to_open_ ? 1U : 0U,
                     .stage = stage_,
                     .grant = grant_};
     if (config_) {
@@ -432,6 +433,16 @@ void Kernel::open(bool on) {
     host_.changed();
 }
 
+void Kernel::open_when_writer() {
+    waits_to_open_ = true;
+    host_.changed();
+}
+
+void Kernel::refuse_opens() {
+    waits_to_open_ = false;
+    host_.changed();
+}
+
 void Kernel::app_write(int block, int version) {
     if (stage_ == Stage::prepared && to_ == self_)
         return to_stage(Stage::asked);
@@ -620,6 +631,10 @@ void Kernel::push() {
 }
 
 void Kernel::tick() {
+    if (waits_to_open_ && serves()) {
+        waits_to_open_ = false;
+        open(true);
+    }
     for (auto& [node, peer] : peers_) {
         if (peer.session == 0)
             continue;

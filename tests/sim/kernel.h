@@ -189,11 +189,15 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     std::string sync_join(NodeId node);
     std::string migrate(std::uint64_t epoch, NodeId target, std::uint64_t grant, std::int64_t ms);
     std::string migrate_end(std::uint64_t grant);
+    void refuse_opens();
     [[nodiscard]] KernelView view() const;
 
     // the application
     void open(bool on);
     [[nodiscard]] bool is_open() const { return open_; }
+    /// For writing, once this node is the writer.
+    void open_when_writer();
+    [[nodiscard]] bool waits_to_open() const { return waits_to_open_; }
     void app_write(int block, int version);
     void app_read(int block);
     void app_flush();
@@ -319,6 +323,7 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     bool flushing_ = false;
     std::uint64_t flush_run_ = 0;
     bool open_ = false;
+    bool waits_to_open_ = false;
     std::int64_t grant_until_ = 0;
     Blocks unstable_;
     std::map<int, Write> writes_;

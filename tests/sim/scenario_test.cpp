@@ -74,6 +74,56 @@ TEST(Scenario, TheOtherReplicaTakesOver) {
     EXPECT_EQ(cluster.violation(), "");
 }
 
+TEST(Scenario, WhoOpensADeviceMakesItsNodePrimaryUntilItIsClosed) {
+    Recipe recipe = recipe_of(with_witness);
+    recipe.options.auto_promote = true;
+    Cluster cluster(recipe);
+    begin(cluster);
+    cluster.open_when_writer(1);
+    EXPECT_TRUE(cluster.run_until(1000, [&] { return !cluster.kernel(1).waits_to_open(); }));
+    EXPECT_FALSE(cluster.kernel(1).is_open()) << "P4: node 0 is Primary";
+    // It was told to be: closing does not end that.
+    cluster.close(0);
+    cluster.run(5000);
+    EXPECT_EQ(cluster.serving(), 0U);
+    cluster.command(0, {.verb = Verb::demote});
+    EXPECT_TRUE(cluster.run_until(10000, [&] { return cluster.serving() == membership::no_node; }));
+    for (const NodeId node : {NodeId{1}, NodeId{0}}) {
+        cluster.open_when_writer(node);
+        EXPECT_TRUE(cluster.run_until(10000, [&] { return cluster.kernel(node).is_open(); }))
+            << cluster.describe();
+        EXPECT_TRUE(cluster.run_until(1000, [&] { return cluster.serving() == node; }));
+        // Its daemon goes on after a restart.
+        cluster.daemon(node, false);
+        cluster.daemon(node, true);
+        cluster.run(1000);
+        cluster.close(node);
+        EXPECT_TRUE(cluster.run_until(10000, [&] {
+            return cluster.serving() == membership::no_node;
+        })) << cluster.describe();
+    }
+    EXPECT_EQ(cluster.violation(), "");
+}
+
+TEST(Scenario, WithoutAQuorumWhoOpensADeviceIsRefused) {
+    Recipe recipe = recipe_of(with_witness);
+    recipe.options.auto_promote = true;
+    Cluster cluster(recipe);
+    begin(cluster);
+    cluster.power(0, false);
+    cluster.power(2, false);
+    cluster.open_when_writer(1);
+    EXPECT_TRUE(cluster.run_until(30000, [&] { return !cluster.kernel(1).waits_to_open(); }));
+    EXPECT_FALSE(cluster.kernel(1).is_open());
+    cluster.power(2, true);
+    cluster.run(5000);
+    EXPECT_NE(cluster.serving(), 1U) << "nobody waits any more";
+    cluster.open_when_writer(1);
+    EXPECT_TRUE(cluster.run_until(15000, [&] { return cluster.kernel(1).is_open(); }))
+        << cluster.describe();
+    EXPECT_EQ(cluster.violation(), "");
+}
+
 TEST(Scenario, TwoNodesWaitForOneAnother) {
     Cluster cluster(recipe_of({Role::diskful, Role::diskful}));
     begin(cluster);

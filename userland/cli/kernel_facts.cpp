@@ -21,6 +21,7 @@ KernelResource resource_of(const sys::ResourceState& state) {
     resource.timeout_ms = state.timeout_ms;
     resource.request_timeout_ms = state.request_timeout_ms;
     resource.policy = state.policy;
+    resource.open_wait_ms = state.open_wait_ms;
     if (state.config) {
         // Who has stopped for good is no writer any more.
         resource.writer = state.done ? netlink::writer_none : state.config->writer;

@@ -22,6 +22,12 @@ std::uint32_t milliseconds(Milliseconds time) {
     return static_cast<std::uint32_t>(time.count());
 }
 
+/// For a program that opens a device. Longer than a promotion may take, which is refused then.
+std::uint32_t open_wait_of(const Settings& settings) {
+    constexpr std::uint32_t wait_ms = 30000;
+    return settings.options.auto_promote ? wait_ms : 0;
+}
+
 std::uint32_t policy_of(const NodeResource& resource) {
     return static_cast<std::uint32_t>(resource.settings.options.on_no_quorum == NoQuorum::io_error
                                           ? netlink::enums::policy::io_error
@@ -172,6 +178,7 @@ void Planner::settings(const NodeResource& should, const KernelResource& is) {
     compare(attr::resource::request_timeout_ms, milliseconds(settings.net.request_timeout),
             is.request_timeout_ms);
     compare(attr::resource::policy, policy_of(should), is.policy);
+    compare(attr::resource::open_wait_ms, open_wait_of(settings), is.open_wait_ms);
     if (set.attributes.size() > 1) {
         then_.push_back(std::move(set));
     }
@@ -303,6 +310,9 @@ void Planner::make(const NodeResource& should) {
          {attr::resource::timeout_ms, milliseconds(settings.net.timeout)},
          {attr::resource::request_timeout_ms, milliseconds(settings.net.request_timeout)},
          {attr::resource::policy, policy_of(should)}});
+    if (settings.options.auto_promote) {
+        make.attributes.push_back({attr::resource::open_wait_ms, open_wait_of(settings)});
+    }
     then_.push_back(std::move(make));
     for (const Peer& peer : should.peers) {
         if (!peer.witness) {

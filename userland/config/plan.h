@@ -55,6 +55,7 @@ struct KernelResource {
     std::uint32_t timeout_ms = 0;
     std::uint32_t request_timeout_ms = 0;
     std::uint64_t policy = netlink::enums::policy::suspend;
+    std::uint32_t open_wait_ms = 0;
     /// Of the adopted configuration, if there is one.
     std::uint32_t writer = netlink::writer_none;
     std::uint32_t in_sync = 0;  ///< bits of node ids

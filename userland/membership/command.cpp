@@ -15,10 +15,8 @@ Reply Member::refusal(Cause cause, std::vector<NodeId> nodes) const {
 }
 
 void Member::on(const Command& command) {
-    if (auto reply = begin_command(command)) {
-        reply->command = command.number;
-        return act(std::move(*reply));
-    }
+    if (auto reply = begin_command(command))
+        return answer(command, std::move(*reply));
     commands_.push_back({.command = command, .since_ms = moment_.now_ms});
 }
 
@@ -37,10 +35,39 @@ void Member::drive_commands() {
             ++pending;
             continue;
         }
-        reply->command = pending->command.number;
-        act(std::move(*reply));
+        answer(pending->command, std::move(*reply));
         pending = commands_.erase(pending);
     }
+}
+
+void Member::answer(const Command& command, Reply reply) {
+    reply.command = command.number;
+    if (command.number != opener)
+        return act(std::move(reply));
+    if (reply.cause == Cause::none)
+        return;
+    journal("a device cannot be opened for writing: " + reply.text, true);
+    act(RefuseOpens{});
+    refused_openers_ = true;
+}
+
+/// Who opens a device for writing gives a command, so to speak; and takes it back.
+void Member::drive_openers() {
+    if (!options_.auto_promote || !kernel_.present)
+        return;
+    // Should one open it meanwhile, the kernel refuses, and all is as before.
+    if (automatic_ && want_ == Want::primary && serves() && kernel_.opens == 0 &&
+        kernel_.waiting_opens == 0 && kernel_.stage == Stage::none)
+        want_ = Want::nothing;
+    const bool told = std::any_of(commands_.begin(), commands_.end(), [](const Pending& pending) {
+        return pending.command.verb == Verb::promote;
+    });
+    if (kernel_.waiting_opens == 0 || refused_openers_ || told || want_ == Want::primary ||
+        is_active())
+        return;
+    journal("a program opens a device for writing: this node is to become Primary");
+    on(Command{.number = opener, .verb = Verb::promote});
+    automatic_ = want_ == Want::primary;
 }
 
 /// A refusal at once, or an answer; nothing if it has to be waited for.
@@ -59,8 +86,7 @@ std::optional<Reply> Member::begin_command(const Command& command) {
             if (known_ && writer_is_active(*known_) && !known_->caretaker)
                 return refusal(Cause::writer_elsewhere, {known_->writer});
             want_ = Want::primary;
-            automatic_ = command.automatic;
-            was_open_ = false;
+            automatic_ = false;
             took_over_ = true;
             suspect_since_ = 0;
             return std::nullopt;

@@ -80,6 +80,8 @@ struct KernelView {
     std::uint64_t last_epoch = 0;
     /// How often its devices are open.
     std::uint32_t opens = 0;
+    /// Programs that wait for this node to become the writer, to open one of them for writing.
+    std::uint32_t waiting_opens = 0;
     Stage stage = Stage::none;
     std::uint64_t grant = 0;
     /// Of this node's own replica.
@@ -122,7 +124,7 @@ struct Fenced {
 
 enum class Verb : std::uint8_t {
     initialise,   ///< the register's first value; `seats`; `equal`: all replicas are equal already
-    promote,      ///< `force`; `automatic`: until its device is closed
+    promote,      ///< `force`
     demote,       ///< `force`
     migrate,      ///< to `node`, within `deadline_ms`
     end_migrate,  ///< withdraws it
@@ -139,7 +141,6 @@ struct Command {
     NodeId node = no_node;
     Role role = Role::diskful;
     bool force = false;
-    bool automatic = false;
     bool equal = false;
     std::uint32_t deadline_ms = 60000;
     std::vector<Seat> seats{};
@@ -192,6 +193,9 @@ struct MigrateEnd {
     std::uint64_t grant = 0;
 };
 
+/// Who waits to open a device is refused: this node does not become the writer now.
+struct RefuseOpens {};
+
 struct Send {
     NodeId to = no_node;
     Bytes bytes{};
@@ -226,7 +230,7 @@ struct Journal {
 };
 
 using Action = std::variant<Configure, Serve, Demote, SyncStart, SyncJoin, Migrate, MigrateEnd,
-                            Send, StoreVote, SetTimer, Fence, Reply, Journal>;
+                            RefuseOpens, Send, StoreVote, SetTimer, Fence, Reply, Journal>;
 
 /// Times in ms.
 struct Options {
@@ -242,6 +246,8 @@ struct Options {
     /// After a loss of all power, how long a promotion waits for a replica that may have more
     /// before it is forced; 0: for ever.
     std::int64_t promote_after_ms = 0;
+    /// Who opens a device for writing makes this node the writer, until all are closed.
+    bool auto_promote = false;
     /// Two nodes go on alone once the fence command has succeeded (R9).
     bool quorum_off = false;
     /// For messages; a node without one is called by its number.

@@ -87,6 +87,7 @@ void Member::step() {
     if (acceptor_ && known_ && acceptor_->removed_by(*known_))
         acceptor_->renew(draw());
     tell_kernel();
+    drive_openers();
     drive_office();
     drive_syncs();
     drive_migration();
@@ -128,8 +129,7 @@ void Member::on(const KernelView& view) {
         acceptor_->renew(draw());
     kernel_ = view;
     kernel_seen_ = true;
-    if (view.opens > 0)
-        was_open_ = true;
+    refused_openers_ = false;
 }
 
 void Member::on(const KernelRefused& refused) {

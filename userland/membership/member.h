@@ -38,6 +38,9 @@ class Member {
         std::optional<Report> report{};
     };
 
+    /// Number of the command that a program gives by opening a device.
+    static constexpr std::uint64_t opener = ~std::uint64_t{0};
+
     struct Pending {
         Command command;
         std::int64_t since_ms = 0;
@@ -128,6 +131,8 @@ class Member {
 
     // command.cpp
     void drive_commands();
+    void answer(const Command& command, Reply reply);
+    void drive_openers();
     [[nodiscard]] std::optional<Reply> progress(Pending& pending);
     [[nodiscard]] std::optional<Reply> begin_command(const Command& command);
     [[nodiscard]] std::optional<Reply> progress_initialise() const;
@@ -155,8 +160,10 @@ class Member {
     Want want_ = Want::nothing;
     /// Whether want_ was taken over from what the kernel was doing when this program started.
     bool took_over_ = false;
+    /// Primary until its devices are closed: some program opened one, nobody said so.
     bool automatic_ = false;
-    bool was_open_ = false;
+    /// Those that the kernel's last view shows.
+    bool refused_openers_ = false;
     bool force_demote_ = false;
     /// Epoch in which this node was last promoted, since this program runs.
     std::uint64_t elected_ = 0;

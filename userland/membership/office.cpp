@@ -104,14 +104,12 @@ void Member::drive_office() {
         took_over_ = true;
         // The kernel went on while this program was away (P9).
         if (is_active() && want_ == Want::nothing && kernel_.adopted->writer == self_ &&
-            known_->writer == self_)
+            known_->writer == self_) {
             want_ = known_->caretaker ? Want::caretaker : Want::primary;
+            automatic_ = options_.auto_promote && kernel_.opens > 0;
+        }
     }
     drive_caretaker();
-    if (automatic_ && was_open_ && kernel_.opens == 0 && serves() && kernel_.stage == Stage::none) {
-        automatic_ = was_open_ = false;
-        want_ = Want::nothing;
-    }
     watch_adoption();
     watch_loss();
     drive_serve();
@@ -247,6 +245,7 @@ void Member::drive_caretaker() {
         return;
     if (kernel_.opens > 0 && serves()) {
         want_ = Want::primary;
+        automatic_ = options_.auto_promote;
         return;
     }
     bool left = !serves();

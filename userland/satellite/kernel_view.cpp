@@ -112,6 +112,7 @@ KernelView view_of(const sys::ResourceView& replies) {
     for (const sys::VolumeState& volume : replies.volumes) {
         view.diskful = view.diskful && volume.disk_state == enums::disk_state::attached;
         view.opens += volume.opens;
+        view.waiting_opens += volume.waiting_opens;
     }
     for (const sys::PeerState& peer : replies.peers) {
         if (peer.node == resource.node) {

@@ -326,6 +326,10 @@ void Resource::act(const membership::MigrateEnd& action) {
         {{attr::resource::name, settings_.name}, {attr::resource::grant, action.grant}});
 }
 
+void Resource::act(const membership::RefuseOpens& /*action*/) {
+    run(op::resource_refuse_opens, {{attr::resource::name, settings_.name}});
+}
+
 void Resource::act(const membership::Send& action) {
     env_.send(action.to, action.bytes);
 }

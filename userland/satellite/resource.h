@@ -114,6 +114,7 @@ class Resource {
     void act(const membership::SyncJoin& action);
     void act(const membership::Migrate& action);
     void act(const membership::MigrateEnd& action);
+    void act(const membership::RefuseOpens& action);
     void act(const membership::Send& action);
     void act(const membership::StoreVote& action);
     void act(const membership::SetTimer& action);

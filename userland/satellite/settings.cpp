@@ -74,6 +74,7 @@ ResourceSettings resource_settings(const std::string& host, const config::NodeRe
     settings.options.adopt_ms = std::max(
         settings.options.adopt_ms, adopt_after_leases * options.lease.count() + adopt_margin_ms);
     settings.options.promote_after_ms = options.promote_after.count();
+    settings.options.auto_promote = options.auto_promote;
     settings.options.quorum_off = options.quorum == config::Quorum::off;
     settings.options.names[resource.node_id] = host;
     settings.resyncs[resource.node_id] = resync_of(resource.settings.disk);

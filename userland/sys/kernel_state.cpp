@@ -83,6 +83,8 @@ ClientResult<ResourceState> decode_resource(const NetlinkMessage& reply) {
     state.timeout_ms = reader.u32(attr::resource::timeout_ms);
     state.request_timeout_ms = reader.u32(attr::resource::request_timeout_ms);
     state.policy = reader.u32(attr::resource::policy);
+    // A module that does not tell refuses at once.
+    state.open_wait_ms = reader.optional_u32(attr::resource::open_wait_ms).value_or(0);
     for (const NetlinkAttributes& nest : reader.nests(attr::resource::config)) {
         AttributeReader config(nest, netlink::set::config);
         state.config = read_config(config);
@@ -119,6 +121,7 @@ ClientResult<VolumeState> decode_volume(const NetlinkMessage& reply) {
     state.block_size = reader.optional_u32(attr::volume::block_size).value_or(0);
     state.disk_state = reader.u32(attr::volume::disk_state);
     state.opens = reader.u32(attr::volume::opens);
+    state.waiting_opens = reader.optional_u32(attr::volume::waiting_opens).value_or(0);
     state.active_regions = reader.u32(attr::volume::active_regions);
     state.generation = reader.u64(attr::volume::generation);
     state.stable = reader.u64(attr::volume::stable);

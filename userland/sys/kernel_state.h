@@ -55,11 +55,12 @@ struct ResourceState {
     bool suspect = false;
     /// It was the writer of the adopted configuration and has irrevocably stopped.
     bool done = false;
-    bool suspended = false;       ///< by an administrator
-    std::uint64_t held = 0;       ///< requests that wait
-    std::uint32_t in_flight = 0;  ///< requests that do not
-    std::uint64_t sequence = 0;   ///< of the last event
-    std::uint32_t migration = 0;  ///< netlink::enums::migration
+    bool suspended = false;          ///< by an administrator
+    std::uint64_t held = 0;          ///< requests that wait
+    std::uint32_t open_wait_ms = 0;  ///< that opening waits for this node to be the writer
+    std::uint32_t in_flight = 0;     ///< requests that do not
+    std::uint64_t sequence = 0;      ///< of the last event
+    std::uint32_t migration = 0;     ///< netlink::enums::migration
     std::optional<std::uint32_t> source{};
     std::optional<std::uint32_t> target{};
     std::uint64_t grant = 0;
@@ -76,6 +77,7 @@ struct VolumeState {
     std::uint32_t block_size = 0;  ///< 0: not known yet
     std::uint32_t disk_state = 0;  ///< netlink::enums::disk_state
     std::uint32_t opens = 0;
+    std::uint32_t waiting_opens = 0;  ///< until this node is the writer
     std::uint32_t active_regions = 0;
     std::uint64_t generation = 0;
     std::uint64_t stable = 0;

@@ -336,6 +336,9 @@ inline constexpr std::uint64_t migration = 0xa;
 inline constexpr std::uint64_t stream = 0xb;
 /// A verify has found its first difference. Its end is an event sync.
 inline constexpr std::uint64_t verify = 0xc;
+/// Where open-wait-ms is not 0: a program that opens a volume for writing has begun to wait for
+/// this node to become the writer, or was refused, or the volume is not open any more; cause.
+inline constexpr std::uint64_t open = 0xd;
 }  // namespace enums::event_kind
 
 namespace enums::detail {
@@ -353,6 +356,7 @@ inline constexpr auto event_kind = std::to_array<EnumEntry>({
     {"migration", 0xa},
     {"stream", 0xb},
     {"verify", 0xc},
+    {"open", 0xd},
 });
 }  // namespace enums::detail
 
@@ -462,6 +466,9 @@ inline constexpr std::uint16_t last_epoch = 25;
 inline constexpr std::uint16_t suspended = 26;
 /// Requests of the application under way: reads, writes and flushes, held ones not included.
 inline constexpr std::uint16_t in_flight = 27;
+/// How long a program that opens a volume for writing waits for this node to become the writer, in
+/// milliseconds; 0: it is refused at once. The event open tells that one waits.
+inline constexpr std::uint16_t open_wait_ms = 28;
 }  // namespace attr::resource
 
 namespace attr::stats {
@@ -537,6 +544,8 @@ inline constexpr std::uint16_t disk_size = 19;
 /// Size of the disk before it grew while it was not attached: internal metadata is looked for
 /// there, too.
 inline constexpr std::uint16_t old_size = 20;
+/// Programs that wait to open the device for writing until this node is the writer.
+inline constexpr std::uint16_t waiting_opens = 21;
 }  // namespace attr::volume
 
 namespace attr::stream {
@@ -728,6 +737,7 @@ inline constexpr auto resource = std::to_array<Attribute>({
     {"last-epoch", 25, AttributeType::u64, false, nullptr, nullptr},
     {"suspended", 26, AttributeType::flag, false, nullptr, nullptr},
     {"in-flight", 27, AttributeType::u32, false, nullptr, nullptr},
+    {"open-wait-ms", 28, AttributeType::u32, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -781,6 +791,7 @@ inline constexpr auto volume = std::to_array<Attribute>({
     {"vote", 18, AttributeType::binary, false, nullptr, nullptr},
     {"disk-size", 19, AttributeType::u64, false, nullptr, nullptr},
     {"old-size", 20, AttributeType::u64, false, nullptr, nullptr},
+    {"waiting-opens", 21, AttributeType::u32, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -910,13 +921,14 @@ inline constexpr Operation module_get{
 }  // namespace op
 
 namespace op::detail::resource_new_lists {
-inline constexpr std::array<std::uint16_t, 6> call_request{
+inline constexpr std::array<std::uint16_t, 7> call_request{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
     attr::resource::request_timeout_ms,
     attr::resource::policy,
+    attr::resource::open_wait_ms,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
 inline constexpr Messages call{call_request, call_reply};
@@ -931,12 +943,13 @@ inline constexpr Operation resource_new{
 }  // namespace op
 
 namespace op::detail::resource_set_lists {
-inline constexpr std::array<std::uint16_t, 5> call_request{
+inline constexpr std::array<std::uint16_t, 6> call_request{
     attr::resource::name,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
     attr::resource::request_timeout_ms,
     attr::resource::policy,
+    attr::resource::open_wait_ms,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
 inline constexpr Messages call{call_request, call_reply};
@@ -972,13 +985,14 @@ namespace op::detail::resource_get_lists {
 inline constexpr std::array<std::uint16_t, 1> call_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 23> call_reply{
+inline constexpr std::array<std::uint16_t, 24> call_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
     attr::resource::request_timeout_ms,
     attr::resource::policy,
+    attr::resource::open_wait_ms,
     attr::resource::config,
     attr::resource::instance,
     attr::resource::service,
@@ -1001,13 +1015,14 @@ inline constexpr Messages call{call_request, call_reply};
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::resource::name,
 };
-inline constexpr std::array<std::uint16_t, 23> dump_reply{
+inline constexpr std::array<std::uint16_t, 24> dump_reply{
     attr::resource::name,
     attr::resource::node_id,
     attr::resource::lease_ms,
     attr::resource::timeout_ms,
     attr::resource::request_timeout_ms,
     attr::resource::policy,
+    attr::resource::open_wait_ms,
     attr::resource::config,
     attr::resource::instance,
     attr::resource::service,
@@ -1192,7 +1207,7 @@ namespace op::detail::volume_get_lists {
 inline constexpr std::array<std::uint16_t, 1> dump_request{
     attr::volume::name,
 };
-inline constexpr std::array<std::uint16_t, 15> dump_reply{
+inline constexpr std::array<std::uint16_t, 16> dump_reply{
     attr::volume::name,
     attr::volume::volume,
     attr::volume::minor,
@@ -1200,6 +1215,7 @@ inline constexpr std::array<std::uint16_t, 15> dump_reply{
     attr::volume::block_size,
     attr::volume::disk_state,
     attr::volume::opens,
+    attr::volume::waiting_opens,
     attr::volume::active_regions,
     attr::volume::generation,
     attr::volume::stable,
@@ -1689,6 +1705,23 @@ inline constexpr Operation resource_resume{
     "", {}};
 }  // namespace op
 
+namespace op::detail::resource_refuse_opens_lists {
+inline constexpr std::array<std::uint16_t, 1> call_request{
+    attr::resource::name,
+};
+inline constexpr std::array<std::uint16_t, 0> call_reply{};
+inline constexpr Messages call{call_request, call_reply};
+}  // namespace op::detail::resource_refuse_opens_lists
+
+namespace op {
+/// Programs that wait to open a volume for writing are refused: this node does not become the
+/// writer now. Where none waits nothing changes.
+inline constexpr Operation resource_refuse_opens{
+    "resource-refuse-opens", 38, &set::resource,
+    &op::detail::resource_refuse_opens_lists::call, nullptr,
+    "", {}};
+}  // namespace op
+
 inline constexpr auto operations = std::to_array<const Operation*>({
     &op::module_get,
     &op::resource_new,
@@ -1727,6 +1760,7 @@ inline constexpr auto operations = std::to_array<const Operation*>({
     &op::event,
     &op::resource_suspend,
     &op::resource_resume,
+    &op::resource_refuse_opens,
 });
 
 }  // namespace braid::netlink

@@ -215,6 +215,12 @@ enum braid_event_kind {
 	BRAID_EVENT_KIND_STREAM = 11,
 	/* A verify has found its first difference. Its end is an event sync. */
 	BRAID_EVENT_KIND_VERIFY = 12,
+	/*
+	 * Where open-wait-ms is not 0: a program that opens a volume for
+	 * writing has begun to wait for this node to become the writer, or was
+	 * refused, or the volume is not open any more; cause.
+	 */
+	BRAID_EVENT_KIND_OPEN = 13,
 };
 
 /* The module as a whole. */
@@ -366,6 +372,12 @@ enum braid_a_resource {
 	 * held ones not included.
 	 */
 	BRAID_A_RESOURCE_IN_FLIGHT,
+	/*
+	 * How long a program that opens a volume for writing waits for this
+	 * node to become the writer, in milliseconds; 0: it is refused at once.
+	 * The event open tells that one waits.
+	 */
+	BRAID_A_RESOURCE_OPEN_WAIT_MS,
 
 	__BRAID_A_RESOURCE_MAX,
 	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1
@@ -458,6 +470,11 @@ enum braid_a_volume {
 	 * metadata is looked for there, too.
 	 */
 	BRAID_A_VOLUME_OLD_SIZE,
+	/*
+	 * Programs that wait to open the device for writing until this node is
+	 * the writer.
+	 */
+	BRAID_A_VOLUME_WAITING_OPENS,
 
 	__BRAID_A_VOLUME_MAX,
 	BRAID_A_VOLUME_MAX = __BRAID_A_VOLUME_MAX - 1
@@ -777,6 +794,12 @@ enum braid_cmd {
 	 * changes.
 	 */
 	BRAID_CMD_RESOURCE_RESUME,
+	/*
+	 * Programs that wait to open a volume for writing are refused: this
+	 * node does not become the writer now. Where none waits nothing
+	 * changes.
+	 */
+	BRAID_CMD_RESOURCE_REFUSE_OPENS,
 
 	__BRAID_CMD_MAX,
 	BRAID_CMD_MAX = __BRAID_CMD_MAX - 1

@@ -101,6 +101,7 @@ class FakeKernel {
         take("timeout-ms", resource.timeout_ms);
         take("request-timeout-ms", resource.request_timeout_ms);
         take("policy", resource.policy);
+        take("open-wait-ms", resource.open_wait_ms);
         return "";
     }
 
@@ -193,6 +194,7 @@ std::vector<KernelResource> expected(const Wanted& wanted) {
         is.request_timeout_ms =
             static_cast<std::uint32_t>(resource.settings.net.request_timeout.count());
         is.policy = resource.settings.options.on_no_quorum == NoQuorum::io_error ? 1 : 0;
+        is.open_wait_ms = resource.settings.options.auto_promote ? 30000 : 0;
         for (const Volume& volume : resource.volumes) {
             is.volumes.push_back({.volume = volume.number, .minor = volume.minor});
             if (!volume.disk.empty()) {
@@ -365,6 +367,16 @@ TEST_F(ConfigPlanStep, OnlyWhatDiffersIsSet) {
     resource().settings.options.on_no_quorum = NoQuorum::io_error;
     resource().settings.net.timeout = Milliseconds(2500);
     EXPECT_THAT(steps(), ElementsAre("resource-set name=r timeout-ms=2500 policy=io-error"));
+}
+
+TEST_F(ConfigPlanStep, WhetherOpeningADevicePromotes) {
+    resource().settings.options.auto_promote = true;
+    EXPECT_THAT(lines(plan(wanted_, {})).front(), HasSubstr("policy=suspend open-wait-ms=30000"));
+    EXPECT_THAT(steps(), ElementsAre("resource-set name=r open-wait-ms=30000"));
+    is().open_wait_ms = 30000;
+    EXPECT_THAT(steps(), IsEmpty());
+    resource().settings.options.auto_promote = false;
+    EXPECT_THAT(steps(), ElementsAre("resource-set name=r open-wait-ms=0"));
 }
 
 TEST_F(ConfigPlanStep, AnotherReplicaIsAttachedInItsPlace) {

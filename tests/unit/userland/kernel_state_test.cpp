@@ -88,6 +88,7 @@ TEST(KernelState, AResourceHasAllThatTheSpecGivesIt) {
     EXPECT_EQ(state->timeout_ms, 100U + attr::resource::timeout_ms);
     EXPECT_EQ(state->request_timeout_ms, 100U + attr::resource::request_timeout_ms);
     EXPECT_EQ(state->policy, 100U + attr::resource::policy);
+    EXPECT_EQ(state->open_wait_ms, 100U + attr::resource::open_wait_ms);
     EXPECT_EQ(state->instance, high + 100 + attr::resource::instance);
     EXPECT_EQ(state->service, 100U + attr::resource::service);
     EXPECT_EQ(state->reason, "reason");
@@ -121,6 +122,7 @@ TEST(KernelState, AVolumeHasAllThatTheSpecGivesIt) {
                          .block_size = 100U + attr::volume::block_size,
                          .disk_state = 100U + attr::volume::disk_state,
                          .opens = 100U + attr::volume::opens,
+                         .waiting_opens = 100U + attr::volume::waiting_opens,
                          .active_regions = 100U + attr::volume::active_regions,
                          .generation = high + 100 + attr::volume::generation,
                          .stable = high + 100 + attr::volume::stable,
