@@ -131,6 +131,24 @@ def test_disks(lab, lane):
         assert History.read(log).violations(read_blocks(a, disk.path, 64)) == []
 
 
+@pytest.mark.uml
+@pytest.mark.parametrize("kind", ["cache", "record"])
+def test_a_dead_disk_answers_no_flush(lab, kind):
+    """What a flush that hit it covered would else be taken for promised: dm's error target lets them pass."""
+    with lab.namespaces(lab.uml(), ["a"]) as cluster:
+        a = cluster["a"]
+        disk = a.give_disk(16 << 20, **{kind: True})
+        flush = ["/usr/bin/python3", "-c",
+                 f"import os; os.fsync(os.open('{disk.path}', os.O_WRONLY))"]
+        assert a.run(flush, check=False).rc == 0
+        disk.fail()
+        assert "Input/output error" in a.run(flush, check=False).err
+        disk.heal()
+        assert a.run(flush, check=False).rc == 0
+        disk.power(False)
+        assert "Input/output error" in a.run(flush, check=False).err
+
+
 @pytest.mark.parametrize("lane", [LANES[1], LANES[3]])
 def test_a_volatile_cache_loses_only_what_no_flush_covered(lab, lane):
     """Recording below the disk sees each write; the crash keeps P2's part of them and drops others."""

@@ -79,9 +79,12 @@ class DmDisk(Disk):
         self._load(self._start(), new=True)
 
     def power(self, on: bool) -> None:
-        self._load(self._start() if on else self._error(0, self._sectors()))
+        self._load(self._start() if on else self._dead())
 
     def fail(self, first: int = 0, count: int = 0) -> None:
+        if not first and not count:
+            self._load(self._dead())
+            return
         count = count or self._sectors() - first
         table = self._piece(0, first) + self._error(first, count)
         self._load(table + self._piece(first + count, self._sectors() - first - count))
@@ -169,6 +172,13 @@ class DmDisk(Disk):
         if count <= 0:
             return ""
         return f"{first} {count} zero\n" if self.hollow else f"{first} {count} linear {self.backing} {first}\n"
+
+    def _dead(self) -> str:
+        """All requests fail. A table of nothing but errors would say yes to flushes, unasked."""
+        if self.hollow:
+            return self._error(0, self._sectors())
+        self.machine.run(["modprobe", "dm_flakey"])
+        return f"0 {self._sectors()} flakey {self.backing} 0 0 1\n"
 
     @staticmethod
     def _error(first: int, count: int) -> str:
