@@ -45,7 +45,7 @@ _braidadm() {
 		[[ $word == -* ]] || words="all $names"
 		;;
 	connect | disconnect | pause-sync | resume-sync | invalidate) words="--config-file --help $names" ;;
-	verify) words="--config-file --cancel --help $names" ;;
+	verify) words="--config-file --start --stop --cancel --list --json --help $names" ;;
 	status | events | role | dstate | cstate | wait-connect | wait-sync)
 		case $verb in
 		status) words="--config-file --json --verbose --color --help" ;;

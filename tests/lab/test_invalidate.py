@@ -10,6 +10,7 @@ from braidlab.satellite import managed
 # Two hosts with replicas and one that only votes.
 HOSTS = {"names": ["a", "b", "c"], "witnesses": ["c"]}
 INCONSISTENT = 8
+MIB = 1 << 20
 
 
 def damage(node, volume=0):
@@ -71,6 +72,35 @@ def test_a_damaged_replica(lab, name):
         r.check_data(b)
         r.power_on(a)
         r.wait_in_sync(a, b)
+
+
+def verify(r, node, *options):
+    """What it found, in MiB from and to."""
+    r.adm(node, "verify", r.name, "b", *options)
+    node.wait(lambda: "Verify" not in r.adm(node, "status", r.name).out, "the verify to end")
+    found = r.adm(node, "verify", r.name, "b", "--list", "--json").out
+    return [(it["start"] / MIB, it["stop"] / MIB) for it in json.loads(found)]
+
+
+@pytest.mark.uml
+def test_verify_says_where(lab):
+    """P3: which bytes of a Secondary differ; a part is looked at alone; a new connection copies them."""
+    with managed(lab, **HOSTS) as r:
+        a, b, _ = r.nodes
+        r.write(a, count=50)
+        assert verify(r, a) == []
+        damage(b)
+        assert verify(r, a, "--stop", "5M") == []
+        assert verify(r, a, "--start", "6M", "--stop", "8M") == [(6, 7)]
+        assert verify(r, a) == [(5, 7)]
+        assert r.adm(a, "verify", r.name, "--list").out == f"{r.name}/0 b {5 * MIB} {7 * MIB}\n"
+        r.adm(a, "disconnect", f"{r.name}:b")
+        r.wait_dropped(a, b)
+        r.adm(a, "connect", f"{r.name}:b")
+        r.wait_in_sync(a, b)
+        assert verify(r, a) == []
+        r.check_data(a)
+        r.compare([a, b])
 
 
 @pytest.mark.uml

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -23,6 +25,7 @@ namespace {
 namespace attr = netlink::attr::peer;
 namespace op = netlink::op;
 namespace sync_state = netlink::enums::sync_state;
+using Json = nlohmann::ordered_json;
 
 std::string name_of(const config::Resource& resource, std::uint32_t node) {
     const auto host = std::ranges::find(resource.hosts, node, &config::Host::node_id);
@@ -30,12 +33,11 @@ std::string name_of(const config::Resource& resource, std::uint32_t node) {
 }
 
 Attempt<void> run(Module& module, const netlink::Operation& operation,
-                  const config::Resource& resource, std::uint32_t node, std::uint64_t rate = 0) {
+                  const config::Resource& resource, std::uint32_t node,
+                  const std::vector<sys::Argument>& more = {}) {
     std::vector<sys::Argument> arguments{{attr::name, std::string_view(resource.name)},
                                          {attr::node_id, node}};
-    if (rate != 0) {
-        arguments.push_back({attr::max_rate, rate});
-    }
+    arguments.insert(arguments.end(), more.begin(), more.end());
     const auto done = module.client().run(operation, arguments);
     if (done) {
         return {};
@@ -53,8 +55,63 @@ Attempt<void> run(Module& module, const netlink::Operation& operation,
 
 struct VerifyOptions {
     PeerName name;
+    std::optional<std::uint64_t> start{};
+    std::optional<std::uint64_t> stop{};
     bool cancel = false;
+    bool list = false;
+    bool json = false;
 };
+
+/// The ranges of one peer, or where `host` is empty of all of them.
+Attempt<void> list_differing(const Context& context, Module& module, const VerifyOptions& options,
+                             const ChosenPeer& chosen) {
+    const config::Resource& resource = chosen.resource;
+    const auto ranges = module.client().differing(resource.name);
+    if (!ranges) {
+        return tl::unexpected(
+            module_failure(fmt::format("verify-get {}", resource.name), ranges.error()));
+    }
+    Json all = Json::array();
+    for (const sys::DifferingRange& range : *ranges) {
+        if (chosen.host && range.node != chosen.host->node_id) {
+            continue;
+        }
+        const std::string name = name_of(resource, range.node);
+        if (options.json) {
+            all.push_back({{"peer-node-id", range.node},
+                           {"name", name},
+                           {"volume", range.volume},
+                           {"start", range.start},
+                           {"stop", range.stop}});
+        } else {
+            context.out << fmt::format("{}/{} {} {} {}\n", resource.name, range.volume, name,
+                                       range.start, range.stop);
+        }
+    }
+    if (options.json) {
+        context.out << all.dump(2) << '\n';
+    }
+    return {};
+}
+
+/// What the configuration and the command line say of a verify of this peer.
+std::vector<sys::Argument> verify_arguments(const Context& context, const VerifyOptions& options,
+                                            const config::Resource& resource, std::uint32_t node) {
+    std::vector<sys::Argument> arguments;
+    if (const auto here = on_host(resource, context.host)) {
+        const auto peer = std::ranges::find(here->peers, node, &config::Peer::node_id);
+        if (peer != here->peers.end() && peer->disk.verify_rate != 0) {
+            arguments.push_back({attr::max_rate, peer->disk.verify_rate});
+        }
+    }
+    if (options.start) {
+        arguments.push_back({attr::start, *options.start});
+    }
+    if (options.stop) {
+        arguments.push_back({attr::stop, *options.stop});
+    }
+    return arguments;
+}
 
 Attempt<void> verify(const Context& context, const VerifyOptions& options) {
     const auto chosen = choose_peer(context, options.name);
@@ -62,11 +119,11 @@ Attempt<void> verify(const Context& context, const VerifyOptions& options) {
         return tl::unexpected(chosen.error());
     }
     const auto& [resource, host] = *chosen;
-    if (!host) {
+    if (!host && !options.list) {
         return tl::unexpected(Failure{ExitCode::usage, resource.name, "which peer is not said",
                                       "Name it: 'braidadm verify RES PEER'."});
     }
-    if (!host->diskful()) {
+    if (host && !host->diskful()) {
         return tl::unexpected(Failure{
             ExitCode::failure, host->name, fmt::format("has no replica of {}", resource.name), {}});
     }
@@ -74,20 +131,15 @@ Attempt<void> verify(const Context& context, const VerifyOptions& options) {
     if (!module) {
         return tl::unexpected(module.error());
     }
-    if (options.cancel) {
-        auto done = run(**module, op::verify_stop, resource, host->node_id);
-        if (done) {
-            context.out << fmt::format("{}: verify of {} ended\n", resource.name, host->name);
-        }
-        return done;
+    if (options.list) {
+        return list_differing(context, **module, options, *chosen);
     }
-    std::uint64_t rate = 0;
-    if (const auto here = on_host(resource, context.host)) {
-        const auto peer = std::ranges::find(here->peers, host->node_id, &config::Peer::node_id);
-        rate = peer == here->peers.end() ? 0 : peer->disk.verify_rate;
-    }
-    auto done = run(**module, op::verify_start, resource, host->node_id, rate);
-    if (done) {
+    auto done = options.cancel ? run(**module, op::verify_stop, resource, host->node_id)
+                               : run(**module, op::verify_start, resource, host->node_id,
+                                     verify_arguments(context, options, resource, host->node_id));
+    if (done && options.cancel) {
+        context.out << fmt::format("{}: verify of {} ended\n", resource.name, host->name);
+    } else if (done) {
         context.out << fmt::format(
             "{}: verify of {} has begun; 'braidadm status {}' shows what it finds\n", resource.name,
             host->name, resource.name);
@@ -162,7 +214,27 @@ Action configure_paused(CLI::App& command, bool pause) {
 Action configure_verify(CLI::App& command) {
     auto options = std::make_shared<VerifyOptions>();
     options->name.add_to(command, "The resource, and the peer that is compared");
-    command.add_flag("--cancel", options->cancel, "End a verify that is under way");
+    // AsSizeValue takes -1 for the largest number; what is added last is asked first.
+    const CLI::Validator digits(
+        [](const std::string& text) {
+            const bool number = !text.empty() && text.front() >= '0' && text.front() <= '9';
+            return number ? std::string() : fmt::format("'{}' is no number of bytes", text);
+        },
+        "BYTES");
+    auto* start = command
+                      .add_option("-s,--start", options->start,
+                                  "Where to begin, in bytes; 4k, 3M, 2G and so on are taken")
+                      ->transform(CLI::AsSizeValue(false))
+                      ->transform(digits);
+    auto* stop = command.add_option("-S,--stop", options->stop, "Where to end, exclusively")
+                     ->transform(CLI::AsSizeValue(false))
+                     ->transform(digits);
+    auto* cancel = command.add_flag("--cancel", options->cancel, "End a verify that is under way");
+    auto* list = command.add_flag("--list", options->list,
+                                  "Print the ranges that the last verify found to differ");
+    command.add_flag("--json", options->json, "With --list: print a JSON array")->needs(list);
+    cancel->excludes(list)->excludes(start)->excludes(stop);
+    list->excludes(start)->excludes(stop);
     return [options](Context& context) { return finish(context, verify(context, *options)); };
 }
 

@@ -230,6 +230,10 @@ ClientResult<std::vector<PeerState>> BraidClient::peers(const std::string& resou
     return decode_peers(*replies);
 }
 
+ClientResult<std::vector<DifferingRange>> BraidClient::differing(const std::string& resource) {
+    return decode_all(dump(netlink::op::verify_get, attr::peer::name, resource), decode_range);
+}
+
 /// Its events are numbered: with the same number before and after, nothing changed in between.
 ClientResult<BraidClient::Views> BraidClient::list(const std::string& resource) {
     const auto before = resources(resource);

@@ -100,8 +100,11 @@ class BraidClient {
     [[nodiscard]] ClientResult<std::vector<VolumeState>> volumes(const std::string& resource = {});
     [[nodiscard]] ClientResult<std::vector<PeerState>> peers(const std::string& resource = {});
 
-    /// All of these together, sorted by name. What changes meanwhile is listed again, ten times at
-    /// most; then it is what was listed last, and not `settled`.
+    /// What the last verifies found; at most the first 1024 ranges of each peer.
+    [[nodiscard]] ClientResult<std::vector<DifferingRange>> differing(const std::string& resource);
+
+    /// Resources, volumes and peers together, sorted by name. What changes meanwhile is listed
+    /// again, ten times at most; then it is what was listed last, and not `settled`.
     struct Views {
         std::vector<ResourceView> resources{};
         bool settled = false;

@@ -134,6 +134,17 @@ ClientResult<VolumeState> decode_volume(const NetlinkMessage& reply) {
     return checked(std::move(state), reader);
 }
 
+ClientResult<DifferingRange> decode_range(const NetlinkMessage& reply) {
+    AttributeReader reader(reply.attributes(), netlink::set::peer);
+    DifferingRange range;
+    range.resource = reader.string(attr::peer::name);
+    range.node = reader.u32(attr::peer::node_id);
+    range.volume = reader.u32(attr::peer::volume);
+    range.start = reader.u64(attr::peer::start);
+    range.stop = reader.u64(attr::peer::stop);
+    return checked(std::move(range), reader);
+}
+
 ClientResult<KernelEvent> decode_event(const NetlinkMessage& message) {
     AttributeReader reader(message.attributes(), netlink::set::event);
     KernelEvent event;

@@ -123,6 +123,17 @@ struct ReplicaState {
     bool operator==(const ReplicaState&) const = default;
 };
 
+/// Bytes of a peer's replica that a verify found to differ from this node's.
+struct DifferingRange {
+    std::string resource;
+    std::uint32_t node = 0;
+    std::uint32_t volume = 0;
+    std::uint64_t start = 0;
+    std::uint64_t stop = 0;  ///< exclusive
+
+    bool operator==(const DifferingRange&) const = default;
+};
+
 /// A peer as this node's kernel sees it; or this node itself, of which only `sync` and `replicas`
 /// are told, after a resync of its own replicas.
 struct PeerState {
@@ -177,6 +188,8 @@ struct KernelEvent {
 /// A reply of resource-get, of volume-get, or an event.
 [[nodiscard]] ClientResult<ResourceState> decode_resource(const NetlinkMessage& reply);
 [[nodiscard]] ClientResult<VolumeState> decode_volume(const NetlinkMessage& reply);
+/// A reply of verify-get.
+[[nodiscard]] ClientResult<DifferingRange> decode_range(const NetlinkMessage& reply);
 [[nodiscard]] ClientResult<KernelEvent> decode_event(const NetlinkMessage& message);
 
 /// The replies of peer-get: one for each peer, and one for each of its volumes.

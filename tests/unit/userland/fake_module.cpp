@@ -299,6 +299,22 @@ void put(sys::NetlinkMessage& reply, const std::string& name, std::uint32_t node
 
 }  // namespace
 
+namespace {
+
+void put_differing(const std::function<sys::NetlinkMessage&()>& reply, const std::string& name,
+                   std::uint32_t node, const FakeModule::Peer& peer) {
+    for (const auto& [start, stop] : peer.differing) {
+        sys::NetlinkMessage& range = reply();
+        range.put(attr::peer::name, std::string_view(name));
+        range.put(attr::peer::node_id, node);
+        range.put(attr::peer::volume, std::uint32_t{0});
+        range.put(attr::peer::start, start);
+        range.put(attr::peer::stop, stop);
+    }
+}
+
+}  // namespace
+
 FakeModule::Replies FakeModule::dump(const sys::NetlinkMessage& request) {
     look();
     const auto only = request.string(attr::resource::name);
@@ -321,6 +337,10 @@ FakeModule::Replies FakeModule::dump(const sys::NetlinkMessage& request) {
         } else if (request.command() == op::volume_get.id) {
             for (const auto& [number, volume] : resource.volumes) {
                 put(reply(), name, number, volume);
+            }
+        } else if (request.command() == op::verify_get.id) {
+            for (const auto& [node, peer] : resource.peers) {
+                put_differing(reply, name, node, peer);
             }
         } else {
             for (const auto& [node, peer] : resource.peers) {

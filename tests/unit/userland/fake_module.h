@@ -43,6 +43,8 @@ class FakeModule {
     struct Peer {
         std::uint64_t link = netlink::enums::link_state::disconnected;
         std::uint64_t sync = netlink::enums::sync_state::none;
+        /// Of volume 0: where it begins, and ends.
+        std::vector<std::pair<std::uint64_t, std::uint64_t>> differing{};
     };
     struct Resource {
         std::uint32_t node = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // connect, disconnect, verify, pause-sync and resume-sync.
+#include <nlohmann/json.hpp>
+
 #include "kernel_fixture.h"
 
 namespace braid::cli {
@@ -57,6 +59,35 @@ TEST_F(VerbSync, VerifyBeginsAndEnds) {
     EXPECT_EQ(err(),
               "braidadm: verify-start r0:bob: node-id: this node does not serve the resource\n"
               "Run this on the node that is Primary.\n");
+}
+
+TEST_F(VerbSync, VerifyOfAPart) {
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--start", "1M", "--stop", "2097152"}), ExitCode::ok)
+        << err();
+    EXPECT_THAT(module_.calls,
+                ElementsAre("verify-start name=r0 node-id=1 start=1048576 stop=2097152 "
+                            "max-rate=5120000"));
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--start", "1Q"}), ExitCode::usage);
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--start", "-1"}), ExitCode::usage);
+    EXPECT_THAT(err(), HasSubstr("'-1' is no number of bytes"));
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--start", "0", "--cancel"}), ExitCode::usage);
+    EXPECT_THAT(module_.calls, IsEmpty());
+}
+
+TEST_F(VerbSync, WhatVerifyFoundIsListed) {
+    EXPECT_EQ(braidadm({"verify", "r0", "--list"}), ExitCode::ok) << err();
+    EXPECT_EQ(out(), "");
+    bob().differing = {{4096, 12288}, {1048576, 1052672}};
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--list"}), ExitCode::ok) << err();
+    EXPECT_EQ(out(), "r0/0 bob 4096 12288\nr0/0 bob 1048576 1052672\n");
+    module_.resources.at("r0").peers.at(3).differing = {{0, 4096}};
+    EXPECT_EQ(braidadm({"verify", "r0", "--list", "--json"}), ExitCode::ok) << err();
+    const auto all = nlohmann::json::parse(out());
+    ASSERT_EQ(all.size(), 3U);
+    EXPECT_EQ(all[2]["name"], "dora");
+    EXPECT_EQ(all[2]["stop"], 4096);
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--json"}), ExitCode::usage);
+    EXPECT_EQ(braidadm({"verify", "r0", "bob", "--list", "--stop", "4k"}), ExitCode::usage);
 }
 
 TEST_F(VerbSync, ResyncsArePausedAndResumed) {
