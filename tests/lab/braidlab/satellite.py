@@ -77,9 +77,8 @@ class ManagedResource(BraidResource):
         first, *others = self.nodes
         self.adm(first, "cert", "init")
         for node in others:
-            file = f"/lab/{node.host.name}.pem"
-            self.adm(first, "cert", "issue", node.host.name, "--output", file)
-            self.adm(node, "cert", "install", file)
+            bundle = self.adm(first, "cert", "issue", node.host.name, "--output", "-").out
+            self.adm(node, "cert", "install", "-", stdin=bundle)
 
     # Programs
 
@@ -209,14 +208,15 @@ class ManagedResource(BraidResource):
                 lines.append(f"{node}: {self.adm(node, 'explain', check=False, timeout=10).out}")
             except LabError as error:
                 lines.append(f"{node}: {error}")
-        for file in sorted(self.nodes[0].host.machine.share.glob("*-satellite-*.log")):
+        shares = {node.host.machine.share for node in self.nodes}
+        for file in sorted(it for share in shares for it in share.glob("*-satellite-*.log")):
             lines.append(f"{file.name}:\n{file.read_text()[-3000:]}")
         return "\n".join(lines)
 
 
 @contextmanager
-def managed(lab, names: Iterable[str], *, debug: bool = False, begin: bool = True, networks: int = 1,
-            load: bool = True, setup: bool = True, **options):
+def managed(lab, names: Iterable[str], *, debug: bool = False, networks: int = 1, load: bool = True,
+            **options):
     """A resource on namespaces of one User-Mode Linux, its first host Primary; at the end all goes.
 
     Without load the module is loaded only when the first daemon runs; without setup nothing is done.
@@ -224,18 +224,29 @@ def managed(lab, names: Iterable[str], *, debug: bool = False, begin: bool = Tru
     machine = lab.uml(debug=debug)
     if load:
         lab.load_braid(machine)
-    with lab.namespaces(machine, list(names), networks=networks) as cluster:
-        resource = ManagedResource(cluster, rng=lab.rng("braid"), load=lab.load_braid, **options)
-        try:
-            if setup:
-                resource.up()
-            if setup and begin:
-                resource.begin(resource.nodes[0])
-            yield resource
-        except Exception as error:
-            if not machine.failed:
-                error.add_note(resource.describe())
-            raise
-        resource.down()
+    with lab.namespaces(machine, list(names), networks=networks) as cluster, \
+            _managed(lab, cluster, **options) as resource:
+        yield resource
 
 
+@contextmanager
+def managed_vm(lab, names: Iterable[str], series: str, **options):
+    """The same on emulated hosts with a kernel of Debian's each."""
+    with lab.qemu(list(names), series) as cluster, _managed(lab, cluster, **options) as resource:
+        yield resource
+
+
+@contextmanager
+def _managed(lab, cluster, *, begin: bool = True, setup: bool = True, **options):
+    resource = ManagedResource(cluster, rng=lab.rng("braid"), load=lab.load_braid, **options)
+    try:
+        if setup:
+            resource.up()
+        if setup and begin:
+            resource.begin(resource.nodes[0])
+        yield resource
+    except Exception as error:
+        if not any(machine.failed for machine in cluster.machines()):
+            error.add_note(resource.describe())
+        raise
+    resource.down()
