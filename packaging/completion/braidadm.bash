@@ -29,8 +29,8 @@ _braidadm() {
 	esac
 	case $verb in
 	"") words="version status events role dstate cstate wait-connect wait-sync dump up down adjust connect disconnect attach detach resize
-		invalidate verify pause-sync resume-sync suspend-io resume-io create-md dump-md wipe-md init primary secondary explain
-		history migrate end-migrate resolve add-peer forget-peer replace cert sh-nop sh-resources --help --version" ;;
+		invalidate verify pause-sync resume-sync suspend-io resume-io create-md dump-md wipe-md init primary secondary drain undrain
+		explain history migrate end-migrate resolve add-peer forget-peer replace cert sh-nop sh-resources --help --version" ;;
 	version) words="--json --help" ;;
 	dump)
 		words="--config-file --json --show-defaults --help"
@@ -56,6 +56,7 @@ _braidadm() {
 		[[ $word == -* ]] || words=$names
 		;;
 	init) words="--equal --primary --help $names" ;;
+	drain | undrain) words="--help $HOSTNAME" ;;
 	primary | secondary) words="--force --help $names" ;;
 	explain | history) words="--json --help $names" ;;
 	migrate) words="--deadline --help $names" ;;

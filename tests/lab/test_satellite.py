@@ -247,6 +247,42 @@ def test_what_an_operator_types(lab):
 
 
 @pytest.mark.uml
+def test_a_host_that_is_to_be_shut_down(lab):
+    """braidadm drain: Primary of nothing, also after a restart of the daemon, until undrained."""
+    with managed(lab, **HOSTS) as r:
+        a, b, c = r.nodes
+        job = r.writer_job(a)
+        job.wait(20)
+        held = r.adm(a, "drain", check=False)
+        assert held.rc == 5 and f"{r.name}: a device is open" in held.err and "still needed" in held.out, held
+        job.wait(20)
+        job.stop()
+        assert "not needed for anything" in r.adm(a, "drain", "a").out
+        assert a.state()["service"] == "secondary"
+        r.kill_daemon(a)
+        r.start_daemon(a)
+        a.wait(lambda: r.show(a)["ready"], "the daemon to be back")
+        for force in ([], ["--force"]):
+            refused = r.adm(a, "primary", *force, r.name, check=False)
+            assert refused.rc == 5 and "'braidadm undrain'" in refused.err, refused
+        assert "a is drained" in r.adm(a, "explain", r.name).out
+        assert r.adm(a, "drain", "b", check=False).rc == 2
+        r.take_over(b)
+        r.write(b, count=20)
+        c.host.power_cut()
+        b.wait(lambda: not any(it["up"] for it in r.show(b)["members"] if it["name"] == "c"), "c to be away")
+        needed = r.adm(a, "drain", check=False)
+        assert needed.rc == 5 and "1 of 3 voters would be up" in needed.err, needed
+        r.power_on(c)
+        b.wait(lambda: all(it["votes"] for it in r.show(b)["members"]), "all to vote")
+        r.adm(b, "secondary", r.name)
+        r.adm(a, "undrain")
+        r.take_over(a)
+        r.check_data(a)
+        r.compare([a, b])
+
+
+@pytest.mark.uml
 def test_two_hosts_without_a_witness(lab):
     """R9: any loss holds the I/O, and it goes on when the other returns."""
     with managed(lab, ["a", "b"], load=False) as r:  # and the module is loaded after the daemons

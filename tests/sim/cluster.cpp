@@ -548,6 +548,11 @@ void Cluster::command(NodeId node, Command command) {
     nodes_[node]->give(command);
 }
 
+void Cluster::drain(NodeId node, bool on) {
+    note(node, on ? "drain" : "undrain");
+    nodes_[node]->give(membership::Drained{on});
+}
+
 void Cluster::power(NodeId node, bool on) {
     note(node, on ? "power on" : "power off");
     nodes_[node]->power(on);

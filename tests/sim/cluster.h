@@ -41,6 +41,8 @@ class Cluster {
     bool run_until(std::int64_t ms, const std::function<bool()>& condition);
     void initialise(NodeId node, bool equal);
     void command(NodeId node, membership::Command command);
+    /// Forgotten when the daemon ends: what keeps it is outside of membership/.
+    void drain(NodeId node, bool on);
     void power(NodeId node, bool on);
     void daemon(NodeId node, bool on);
     void all_power_off();

@@ -105,6 +105,37 @@ TEST(Scenario, WhoOpensADeviceMakesItsNodePrimaryUntilItIsClosed) {
     EXPECT_EQ(cluster.violation(), "");
 }
 
+TEST(Scenario, ADrainedNodeBecomesNobodysPrimary) {
+    Recipe recipe = recipe_of(with_witness);
+    recipe.options.auto_promote = true;
+    Cluster cluster(recipe);
+    begin(cluster);
+    cluster.drain(0, true);
+    cluster.run(3000);
+    EXPECT_EQ(cluster.serving(), 0U) << "whoever uses it does not lose it";
+    cluster.close(0);
+    cluster.command(0, {.verb = Verb::demote});
+    EXPECT_TRUE(cluster.run_until(10000, [&] { return cluster.serving() == membership::no_node; }));
+    cluster.open_when_writer(0);
+    EXPECT_TRUE(cluster.run_until(1000, [&] { return !cluster.kernel(0).waits_to_open(); }));
+    for (const bool force : {false, true}) {
+        cluster.command(0, {.verb = Verb::promote, .force = force});
+        cluster.run(3000);
+        EXPECT_EQ(cluster.serving(), membership::no_node);
+        EXPECT_EQ(cluster.reply(0)->cause, membership::Cause::drained);
+    }
+    cluster.open_when_writer(1);
+    EXPECT_TRUE(cluster.run_until(10000, [&] { return cluster.kernel(1).is_open(); }))
+        << "another one can: " << cluster.describe();
+    cluster.close(1);
+    EXPECT_TRUE(cluster.run_until(10000, [&] { return cluster.serving() == membership::no_node; }));
+    cluster.drain(0, false);
+    cluster.open_when_writer(0);
+    EXPECT_TRUE(cluster.run_until(10000, [&] { return cluster.serving() == 0; }))
+        << cluster.describe();
+    EXPECT_EQ(cluster.violation(), "");
+}
+
 TEST(Scenario, WithoutAQuorumWhoOpensADeviceIsRefused) {
     Recipe recipe = recipe_of(with_witness);
     recipe.options.auto_promote = true;

@@ -48,6 +48,8 @@ constexpr std::array verb_table{
     Verb{"init", "Begin a resource with the data of this node", configure_init},
     Verb{"primary", "Let this node use the volumes", configure_primary},
     Verb{"secondary", "Stop using the volumes on this node", configure_secondary},
+    Verb{"drain", "Prepare this host for a shutdown: Primary of nothing", configure_drain},
+    Verb{"undrain", "Let this host become Primary again", configure_undrain},
     Verb{"explain", "Say why a resource is as it is, and what to do", configure_explain},
     Verb{"history", "Show the lineage of a resource, and those before it", configure_history},
     Verb{"migrate", "Let another node take the volumes over while both have them open",

@@ -132,6 +132,8 @@ Action configure_invalidate(CLI::App& command);
 Action configure_verify(CLI::App& command);
 Action configure_pause_sync(CLI::App& command);
 Action configure_resume_sync(CLI::App& command);
+Action configure_drain(CLI::App& command);
+Action configure_undrain(CLI::App& command);
 Action configure_suspend_io(CLI::App& command);
 Action configure_resume_io(CLI::App& command);
 

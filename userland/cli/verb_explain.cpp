@@ -152,6 +152,10 @@ ExitCode explain(Context& context, const Options& options) {
         context.out << answer->dump(2, ' ', false, json::error_handler_t::replace) << '\n';
         return ExitCode::ok;
     }
+    if (answer->value("drained", false)) {
+        context.out << fmt::format("{} is drained: 'braidadm undrain' ends that.\n",
+                                   answer->value("node", ""));
+    }
     for (const json& each : resources) {
         print_resource(context.out, each, answer->value("node", ""));
     }

@@ -20,6 +20,10 @@ void Member::on(const Command& command) {
     commands_.push_back({.command = command, .since_ms = moment_.now_ms});
 }
 
+void Member::on(const Drained& drained) {
+    options_.drained = drained.on;
+}
+
 void Member::drive_commands() {
     for (auto pending = commands_.begin(); pending != commands_.end();) {
         std::optional<Reply> reply = progress(*pending);
@@ -83,6 +87,9 @@ std::optional<Reply> Member::begin_command(const Command& command) {
         return refusal(Cause::not_member);
     switch (command.verb) {
         case Verb::promote:
+            // Not by force either: that would give up data for what a word can end.
+            if (options_.drained)
+                return refusal(Cause::drained);
             if (known_ && writer_is_active(*known_) && !known_->caretaker)
                 return refusal(Cause::writer_elsewhere, {known_->writer});
             want_ = Want::primary;

@@ -70,6 +70,8 @@ std::string remedy(Cause cause, const std::string& which) {
             return "the fence command for " + which + " has not succeeded: see its output";
         case Cause::suspended:
             return "an administrator suspended its I/O: 'braidadm resume-io' lets it go on";
+        case Cause::drained:
+            return "this node is drained: 'braidadm undrain' ends that";
     }
     return "";
 }
@@ -107,7 +109,10 @@ Plan Member::obstacle() const {
         return {.cause = Cause::writer_elsewhere, .nodes = {value->writer}};
     if (holds(*value))
         return {};
-    return plan_promotion(*value, self_, replicas());
+    plan = plan_promotion(*value, self_, replicas());
+    if (plan.cause == Cause::none && options_.drained)
+        plan.cause = Cause::drained;
+    return plan;
 }
 
 /// Whether `node` is the one by which its lineage, another one than this node's, is shown.

@@ -116,6 +116,11 @@ struct VoteStored {
 
 struct TimerExpired {};
 
+/// An administrator wants this node to become nobody's Primary from now on; or lets it again.
+struct Drained {
+    bool on = false;
+};
+
 /// The fence command for a node has ended: `ok` promises that the node runs nothing any more.
 struct Fenced {
     NodeId node = 0;
@@ -147,7 +152,7 @@ struct Command {
 };
 
 using Event = std::variant<KernelView, KernelRefused, PeerUp, PeerDown, PeerBytes, VoteStored,
-                           TimerExpired, Fenced, Command>;
+                           TimerExpired, Drained, Fenced, Command>;
 
 /// When an event happens, and a random number for it.
 struct Moment {
@@ -248,6 +253,8 @@ struct Options {
     std::int64_t promote_after_ms = 0;
     /// Who opens a device for writing makes this node the writer, until all are closed.
     bool auto_promote = false;
+    /// As the event of this name says, from the start.
+    bool drained = false;
     /// Two nodes go on alone once the fence command has succeeded (R9).
     bool quorum_off = false;
     /// For messages; a node without one is called by its number.

@@ -61,6 +61,7 @@ class Member {
     void on(const PeerBytes& peer);
     void on(const VoteStored& vote);
     void on(const TimerExpired& timer);
+    void on(const Drained& drained);
     void on(const Fenced& fenced);
     void on(const Command& command);
     void on_message(NodeId from, const Message& message);

@@ -32,8 +32,9 @@ enum class Cause : std::uint8_t {
     no_fork,            ///< that node has no other lineage
     fencing,            ///< the fence command has not succeeded
     suspended,          ///< an administrator suspended the I/O
+    drained,            ///< an administrator wants this node to be nobody's Primary
 };
-inline constexpr std::size_t causes = static_cast<std::size_t>(Cause::suspended) + 1;
+inline constexpr std::size_t causes = static_cast<std::size_t>(Cause::drained) + 1;
 
 /// A replica as the promoting node sees it.
 struct Replica {

@@ -30,10 +30,14 @@ constexpr std::size_t here_max = 16384;
 /// Of a stream: it wants to be replaced.
 constexpr std::string_view key_use = "key-use";
 
-constexpr mode_t standalone_mode = 0600;
+constexpr mode_t state_mode = 0600;
 
 std::string standalone_file(const std::string& state) {
     return state + "/standalone";
+}
+
+std::string drained_file(const std::string& state) {
+    return state + "/drained";
 }
 
 const config::Peer* find_peer(const config::NodeResource& resource, const std::string& name) {
@@ -57,6 +61,38 @@ Node::Node(Environment environment, NodeSettings settings)
                env_.journal(false, about, text);
            }}) {
     load_standalone();
+    load_drained();
+}
+
+// ---- draining ----
+
+/// A host may be restarted while it is drained, and is still drained then.
+void Node::load_drained() {
+    const auto content = sys::read_file(drained_file(settings_.state));
+    drained_ = content && !content->empty();
+    if (!content && content.error().number != ENOENT) {
+        env_.journal(true, {}, content.error().message);
+    }
+}
+
+/// Those that are Primary stay it until they are demoted.
+void Node::drain(RequestId id, bool on) {
+    const auto written = sys::write_file(drained_file(settings_.state), on ? "drained\n" : "",
+                                         state_mode, sys::Existing::replace);
+    if (!written) {
+        refuse(id, "state", written.error().message);
+        return;
+    }
+    if (drained_ != on) {
+        env_.journal(false, {},
+                     on ? "drained by an administrator: it becomes nobody's Primary"
+                        : "not drained any more");
+    }
+    drained_ = on;
+    for (const auto& [name, running] : running_) {
+        running.resource->drain(on);
+    }
+    accept(id);
 }
 
 // ---- connections that an administrator ended ----
@@ -81,7 +117,7 @@ void Node::store_standalone() {
     for (const auto& [resource, peer] : standalone_) {
         lines += fmt::format("{} {}\n", resource, peer);
     }
-    const auto written = sys::write_file(standalone_file(settings_.state), lines, standalone_mode,
+    const auto written = sys::write_file(standalone_file(settings_.state), lines, state_mode,
                                          sys::Existing::replace);
     if (!written) {
         env_.journal(true, {}, written.error().message);
@@ -262,6 +298,7 @@ void Node::start(const config::NodeResource& resource, const ResourceSettings& s
             .seen = [this](const sys::ResourceView& replies) { env_.seen(replies); },
         },
         settings);
+    running.resource->drain(drained_);
     for (const config::Peer& peer : resource.peers) {
         tell(peer.name, resource, PeerMessage::Kind::here);
         meet(peer.name, name);

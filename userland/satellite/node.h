@@ -106,6 +106,7 @@ class Node {
     void apply_network();
     void load_standalone();
     void store_standalone();
+    void load_drained();
     void forget_standalone();
     void start(const config::NodeResource& resource, const ResourceSettings& settings);
     void end(const std::string& name, const std::string& why);
@@ -127,6 +128,7 @@ class Node {
     // requests.cpp: braidadm
     void command(RequestId id, const nlohmann::json& request, const config::NodeResource& resource);
     void reload(RequestId id);
+    void drain(RequestId id, bool on);
     void connection(RequestId id, const nlohmann::json& request,
                     const config::NodeResource& resource, bool connect);
     void reply(const membership::Reply& reply);
@@ -150,6 +152,8 @@ class Node {
     std::map<Pair, Ids> here_;
     /// Of (resource, peer): disconnected by an administrator, until connected again or taken down.
     std::set<Pair> standalone_;
+    /// By an administrator, until undone: this node becomes nobody's Primary.
+    bool drained_ = false;
     /// What was journaled last about a subject that comes up again and again.
     std::map<std::string, std::string> said_;
     std::map<std::uint64_t, Waiting> waiting_;

@@ -47,6 +47,7 @@ constexpr std::array cause_names{
     "no-fork",
     "fencing",
     "suspended",
+    "drained",
 };
 
 constexpr std::array role_names{"diskful", "diskless", "witness"};
@@ -247,6 +248,10 @@ void Node::ask(RequestId id, const std::string& line) {
         reload(id);
         return;
     }
+    if (verb == "drain") {
+        drain(id, value_or(request, "on", true));
+        return;
+    }
     const auto* resource = configured(name);
     if (resource == nullptr) {
         refuse(id, "usage",
@@ -377,6 +382,7 @@ json Node::show(const std::string& only) const {
     }
     return {{"ok", true},
             {"node", settings_.host},
+            {"drained", drained_},
             {"resources", std::move(resources)},
             {"peers", show_peers()},
             {"refusals", std::move(refusals)}};

@@ -100,6 +100,11 @@ void Resource::command(const membership::Command& command) {
                 .text = fmt::format("resource {} is not ready: {}", settings_.name, why_)});
 }
 
+void Resource::drain(bool on) {
+    settings_.options.drained = on;
+    give(membership::Drained{on});
+}
+
 // ---- the module's state ----
 
 /// Once for all events that came together.

@@ -84,6 +84,9 @@ class Resource {
     void peer_said(membership::NodeId node, const membership::Bytes& bytes);
     /// Refused at once by a reply while there is no member.
     void command(const membership::Command& command);
+    /// Whether this node may become Primary by a command or because a device is opened. Before it
+    /// has a member, too.
+    void drain(bool on);
 
     /// Null while its vote cannot be read.
     [[nodiscard]] const membership::Member* member() const { return member_ ? &*member_ : nullptr; }
