@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 from . import modules
 from .braid import BraidResource, Node
+from .disks import Disk
 from .errors import LabError
 from .machine import Process, Result
 
@@ -37,6 +38,7 @@ class ManagedResource(BraidResource):
                          "handlers": handlers}
         self.daemons: dict[Node, Process] = {}
         self._starts = itertools.count()
+        self._paths: dict[Disk, str] = {}
 
     def is_witness(self, node: Node) -> bool:
         return node.host.name in self.witnesses
@@ -51,13 +53,19 @@ class ManagedResource(BraidResource):
                          f"\t\taddress {node.host.address};\n")
             if not self.is_witness(node):
                 for volume, minor in enumerate(node.minors):
-                    disk = node.disks[volume].path if node.diskful else "none"
+                    disk = self._path(node.disks[volume]) if node.diskful else "none"
                     meta = node.meta_disks[volume] if node.diskful else None
                     parts.append(f"\t\tvolume {volume} {{\n\t\t\tdevice /dev/braid{minor};\n"
                                  f"\t\t\tdisk {disk};\n"
-                                 + (f"\t\t\tmeta-disk {meta.path};\n" if meta else "") + "\t\t}\n")
+                                 + (f"\t\t\tmeta-disk {self._path(meta)};\n" if meta else "") + "\t\t}\n")
             parts.append("\t}\n")
         return f"resource {self.name} {{\n{''.join(parts)}}}\n"
+
+    def _path(self, disk: Disk) -> str:
+        """It has none while its host is off; it is given the same one each time."""
+        if disk.path:
+            self._paths[disk] = disk.path
+        return self._paths[disk]
 
     def folder(self, node: Node) -> str:
         """Where a host keeps what must survive, as its programs see it."""
@@ -66,8 +74,12 @@ class ManagedResource(BraidResource):
     def write_configuration(self, node: Node) -> None:
         node.host.run("cat > /etc/braid.conf", stdin=self.configuration())
 
+    def mount(self, node: Node, new: bool = False) -> None:
+        """Makes that folder be there, on a host that was just started."""
+
     def prepare(self, node: Node) -> None:
         """What is there before an administrator types anything."""
+        self.mount(node, new=True)
         self.write_configuration(node)
         node.host.run(f"mkdir -p {self.folder(node)}/pki {self.folder(node)}/state /etc/braid && "
                       f"ln -sfn {self.folder(node)}/pki /etc/braid/pki")
@@ -148,6 +160,7 @@ class ManagedResource(BraidResource):
         node.io.forget()
         self.daemons.pop(node, None)
         node.host.power_on()
+        self.mount(node)
         node.host.run(f"mkdir -p /etc/braid && ln -sfn {self.folder(node)}/pki /etc/braid/pki")
         self.write_configuration(node)
         self.start_daemon(node)
@@ -214,6 +227,21 @@ class ManagedResource(BraidResource):
         return "\n".join(lines)
 
 
+class VmResource(ManagedResource):
+    """On hosts of which each has its own kernel, and a disk for its own files."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.files = {node: node.host.give_disk(32 << 20) for node in self.nodes}
+
+    def folder(self, node: Node) -> str:
+        return "/srv"
+
+    def mount(self, node: Node, new: bool = False) -> None:
+        disk = self.files[node].path
+        node.host.run((f"mkfs.ext4 -q {disk}; " if new else "") + f"mount {disk} {self.folder(node)}")
+
+
 @contextmanager
 def managed(lab, names: Iterable[str], *, debug: bool = False, networks: int = 1, load: bool = True,
             **options):
@@ -225,20 +253,21 @@ def managed(lab, names: Iterable[str], *, debug: bool = False, networks: int = 1
     if load:
         lab.load_braid(machine)
     with lab.namespaces(machine, list(names), networks=networks) as cluster, \
-            _managed(lab, cluster, **options) as resource:
+            _managed(ManagedResource, lab, cluster, **options) as resource:
         yield resource
 
 
 @contextmanager
 def managed_vm(lab, names: Iterable[str], series: str, **options):
     """The same on emulated hosts with a kernel of Debian's each."""
-    with lab.qemu(list(names), series) as cluster, _managed(lab, cluster, **options) as resource:
+    with lab.qemu(list(names), series) as cluster, \
+            _managed(VmResource, lab, cluster, **options) as resource:
         yield resource
 
 
 @contextmanager
-def _managed(lab, cluster, *, begin: bool = True, setup: bool = True, **options):
-    resource = ManagedResource(cluster, rng=lab.rng("braid"), load=lab.load_braid, **options)
+def _managed(kind, lab, cluster, *, begin: bool = True, setup: bool = True, **options):
+    resource = kind(cluster, rng=lab.rng("braid"), load=lab.load_braid, **options)
     try:
         if setup:
             resource.up()
