@@ -9,7 +9,7 @@ from braidlab.oracle import History, differing_blocks, read_blocks, stamp
 
 LANES = [pytest.param("local", marks=pytest.mark.host), pytest.param("uml", marks=pytest.mark.uml),
          pytest.param("uml-debug", marks=pytest.mark.uml_debug),
-         pytest.param("qemu", marks=pytest.mark.vm)]
+         pytest.param("qemu", marks=[pytest.mark.vm, pytest.mark.long])]
 GUESTS = LANES[1:]
 
 

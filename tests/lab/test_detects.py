@@ -60,7 +60,7 @@ def test_the_same_module_unbroken_passes(lab):
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("series", ["6.1", "6.12"])
+@pytest.mark.parametrize("series", [pytest.param("6.1", marks=pytest.mark.long), "6.12"])
 @pytest.mark.parametrize("fault,kinds,names", VM, ids=[row[0] for row in VM])
 def test_broken_module_in_qemu(lab, series, fault, kinds, names):
     with lab.qemu(["a"], series) as cluster:

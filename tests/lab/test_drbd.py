@@ -40,6 +40,7 @@ def write_until_power_cut(host, device, seed, count):
 
 
 @pytest.mark.vm
+@pytest.mark.long
 def test_synchronous_drbd_loses_nothing(lab):
     """P1 and P3, as a working replicator keeps them."""
     with mirrored(lab, "C") as (_, drbd):
