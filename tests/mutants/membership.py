@@ -56,6 +56,17 @@ MUTANTS = {
     "join-given-up": (
         S + "kernel.h", "bool gives_up_join = false;", "bool gives_up_join = true;",
         SIM, "RandomSchedules.KeepThePromises"),
+    "openers-not-refused": (
+        M + "command.cpp", "    act(RefuseOpens{});\n", "",
+        SIM, "Scenario.WithoutAQuorumWhoOpensADeviceIsRefused"),
+    "primary-after-the-last-close": (
+        M + "command.cpp", "kernel_.stage == Stage::none)\n        want_ = Want::nothing;",
+        "kernel_.stage == Stage::none)\n        told_.clear();",
+        SIM, "Scenario.WhoOpensADeviceMakesItsNodePrimaryUntilItIsClosed"),
+    "drained-node-promoted": (
+        M + "command.cpp",
+        "            if (options_.drained)\n                return refusal(Cause::drained);\n", "",
+        SIM, "Scenario.ADrainedNodeBecomesNobodysPrimary"),
     "dropped-released-at-once": (
         S + "kernel.h", "bool drops_at_once = false;", "bool drops_at_once = true;",
         SIM, "RandomSchedules.KeepThePromises"),
