@@ -50,7 +50,7 @@ void braid_peer_put(struct braid_peer *peer)
 		return;
 	braid_resource_put(peer->res);
 	braid_log_destroyed("peer", "%p", peer);
-	kfree_rcu_mightsleep(peer);
+	kfree_rcu(peer, rcu);
 }
 
 struct braid_peer *braid_peer_find(struct braid_resource *res, u32 node)

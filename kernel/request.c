@@ -458,23 +458,6 @@ static void queue_peers(struct braid_request *req, u32 mask)
 	}
 }
 
-static void pump_peers(struct braid_resource *res, u32 mask)
-{
-	u32 node;
-
-	for (node = 0; node < BRAID_MAX_NODES; node++) {
-		struct braid_peer *peer;
-
-		if (!(mask >> node & 1))
-			continue;
-		peer = braid_peer_find(res, node);
-		if (!peer)
-			continue;
-		braid_peer_pump(peer, false);
-		braid_peer_put(peer);
-	}
-}
-
 /* The end of starting: from here on the request may be gone at any time. */
 static void started(struct braid_request *req, u32 peers)
 {
@@ -482,7 +465,8 @@ static void started(struct braid_request *req, u32 peers)
 
 	braid_stats_latency(&req->volume->stats, BRAID_STAGE_SUBMIT,
 			    ktime_to_ns(ktime_sub(ktime_get(), req->started)));
-	pump_peers(res, peers);
+	if (peers)
+		braid_peers_pump(res, peers);
 	clear_waiting(req, BRAID_WAIT_SUBMIT);
 }
 

@@ -6,6 +6,9 @@
 #include "trace.h"
 #include "volume.h"
 
+#include <linux/blkdev.h>
+#include <linux/slab.h>
+
 void braid_peer_enqueue(struct braid_peer *peer, struct braid_send *send)
 {
 	lockdep_assert_held(&peer->lock);
@@ -99,6 +102,66 @@ void braid_peer_pump_later(struct braid_peer *peer)
 	braid_peer_get(peer);
 	if (!queue_work(peer->res->wq, &peer->pump_work))
 		braid_peer_put(peer);
+}
+
+static void pump_peers(struct braid_resource *res, u32 mask, bool later)
+{
+	u32 node;
+
+	for (node = 0; node < BRAID_MAX_NODES; node++) {
+		struct braid_peer *peer;
+
+		if (!(mask >> node & 1))
+			continue;
+		peer = braid_peer_find(res, node);
+		if (!peer)
+			continue;
+		if (later)
+			braid_peer_pump_later(peer);
+		else
+			braid_peer_pump(peer, false);
+		braid_peer_put(peer);
+	}
+}
+
+/*
+ * Whoever submits several requests says so by a plug: they are sent together when it is pulled,
+ * at the latest when the submitter sleeps.
+ */
+struct plug {
+	struct blk_plug_cb cb;
+	u32 peers;
+};
+
+static void unplug(struct blk_plug_cb *cb, bool from_schedule)
+{
+	struct plug *plug = container_of(cb, struct plug, cb);
+	struct braid_resource *res = cb->data;
+
+	/* About to sleep already, it may not wait for a socket's lock. */
+	pump_peers(res, plug->peers, from_schedule);
+	braid_resource_put(res);
+	kfree(plug);
+}
+
+static bool plug_peers(struct braid_resource *res, u32 mask)
+{
+	struct blk_plug_cb *cb = blk_check_plugged(unplug, res, sizeof(struct plug));
+	struct plug *plug;
+
+	if (!cb)
+		return false;
+	plug = container_of(cb, struct plug, cb);
+	if (!plug->peers)
+		refcount_inc(&res->refs);
+	plug->peers |= mask;
+	return true;
+}
+
+void braid_peers_pump(struct braid_resource *res, u32 mask)
+{
+	if (!plug_peers(res, mask))
+		pump_peers(res, mask, false);
 }
 
 struct braid_send *braid_peer_next(struct braid_peer *peer, struct braid_stream *stream)
