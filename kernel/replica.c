@@ -134,6 +134,17 @@ static void answer_bytes(struct peer_io *io, u32 bytes, u64 next, bool more)
 	answer_more(io, BRAID_STATUS_OK, next, more);
 }
 
+/* Memory may have to be waited for: that of answers that are kept back, perhaps. */
+static struct bio *alloc_payload(struct peer_io *io)
+{
+	struct bio *payload = braid_payload_alloc(io->data.bytes, GFP_NOWAIT | __GFP_NOWARN);
+
+	if (payload)
+		return payload;
+	braid_stream_flush(io->stream);
+	return braid_payload_alloc(io->data.bytes, GFP_NOIO);
+}
+
 /* ---- the disk ---- */
 
 static void io_endio(struct bio *bio)
@@ -434,6 +445,8 @@ static void forward(struct peer_io *io)
 	io->forwarded = true;
 	io_put_peer(io->stream->peer);
 	atomic64_inc(&volume->stats.peer_reads);
+	/* It may wait here for others. */
+	braid_stream_flush(io->stream);
 	if (read)
 		io->payload = braid_payload_alloc(io->data.bytes, GFP_NOIO);
 	req = braid_request_internal(volume, io->header.type, read ? io->data.offset : 0,
@@ -476,7 +489,7 @@ static void begin_io(struct peer_io *io)
 		break;
 	case BRAID_MSG_READ:
 		atomic64_inc(&io->volume->stats.peer_reads);
-		io->payload = braid_payload_alloc(io->data.bytes, GFP_NOIO);
+		io->payload = alloc_payload(io);
 		submit(io);
 		break;
 	case BRAID_MSG_FLUSH:
@@ -498,7 +511,7 @@ static int receive_payload(struct peer_io *io)
 	struct bio_vec *vecs;
 	u32 count, offset;
 
-	io->payload = braid_payload_alloc(io->data.bytes, GFP_NOIO);
+	io->payload = alloc_payload(io);
 	count = braid_bio_vecs(io->payload, &vecs, &offset);
 	return braid_stream_receive_vecs(io->stream, vecs, count, 0, io->data.bytes);
 }
@@ -507,9 +520,13 @@ int braid_replica_request(struct braid_stream *stream, const struct braid_header
 			  const struct braid_data *data)
 {
 	struct braid_peer *peer = stream->peer;
-	struct peer_io *io = mempool_alloc(&io_pool, GFP_NOIO);
+	struct peer_io *io = mempool_alloc(&io_pool, GFP_NOWAIT | __GFP_NOWARN);
 	int err = 0;
 
+	if (!io) {
+		braid_stream_flush(stream);
+		io = mempool_alloc(&io_pool, GFP_NOIO);
+	}
 	memset(io, 0, sizeof(*io));
 	INIT_LIST_HEAD(&io->out.list);
 	INIT_LIST_HEAD(&io->touch.list);

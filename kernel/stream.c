@@ -3,7 +3,6 @@
 #include "event.h"
 #include "fault.h"
 #include "object_log.h"
-#include "replica.h"
 #include "volume.h"
 
 #include "core/bytes.h"
@@ -30,8 +29,12 @@
 /* Messages that wait to be sent, before those that are no replies are dropped. */
 #define OUT_MAX		4096
 
-/* Type of a TLS record that carries data. */
-#define TLS_DATA	23
+/* Answers that the thread keeps until it has nothing to receive, after a message no larger than: */
+#define DEFERRED_MAX	16
+#define DEFER_BYTES	65536u
+
+/* Pages that a payload may be in, if it does not begin with one. */
+#define PAYLOAD_VECS	(BRAID_PAYLOAD_MAX / PAGE_SIZE + 1)
 
 /*
  * Where whoever connected did not choose (SO_SNDBUF). More than all payloads under way: whoever
@@ -145,17 +148,26 @@ void braid_stream_get(struct braid_stream *stream)
 	refcount_inc(&stream->refs);
 }
 
+static void stream_free(struct braid_stream *stream)
+{
+	kvfree(stream->tags);
+	kvfree(stream->tag_bytes);
+	bitmap_free(stream->tags_used);
+	kvfree(stream->vecs);
+	kfree(stream->in);
+	if (stream->frames)
+		__free_page(stream->frames);
+	kfree(stream);
+}
+
 void braid_stream_put(struct braid_stream *stream)
 {
 	if (!refcount_dec_and_test(&stream->refs))
 		return;
 	sockfd_put(stream->sock);
 	braid_peer_put(stream->peer);
-	kvfree(stream->tags);
-	kvfree(stream->tag_bytes);
-	bitmap_free(stream->tags_used);
 	braid_log_destroyed("stream", "%p", stream);
-	kfree(stream);
+	stream_free(stream);
 }
 
 void braid_stream_shutdown(struct braid_stream *stream)
@@ -165,30 +177,16 @@ void braid_stream_shutdown(struct braid_stream *stream)
 
 /* ---- sending ---- */
 
-static u32 vecs_crc(u32 crc, const struct bio_vec *vecs, u32 offset, u32 bytes)
-{
-	for (; bytes; vecs++) {
-		u32 part = min(bytes, vecs->bv_len - offset);
-		void *at = kmap_local_page(vecs->bv_page) + vecs->bv_offset;
-
-		crc = braid_crc32c(crc, at + offset, part);
-		kunmap_local(at);
-		bytes -= part;
-		offset = 0;
-	}
-	return crc;
-}
-
 /* The message is complete, with a crc of 0 that is made up for here. */
-static void seal(struct braid_stream *stream)
+static void seal(struct braid_stream *stream, u8 *frame, u32 bytes, u32 payload)
 {
 	u32 crc;
 
 	if (!stream->crc)
 		return;
-	crc = braid_crc32c(~0u, stream->frame, stream->frame_length);
-	crc = vecs_crc(crc, stream->vecs, 0, stream->vec_bytes);
-	braid_put_le32(stream->frame + BRAID_HEADER_CRC, ~crc);
+	crc = braid_crc32c(~0u, frame, bytes);
+	crc = braid_vecs_crc(crc, stream->vecs + 1, 0, payload);
+	braid_put_le32(frame + BRAID_HEADER_CRC, ~crc);
 }
 
 bool braid_stream_intact(struct braid_stream *stream, const struct braid_header *header)
@@ -226,76 +224,118 @@ static u32 encode_body(u8 *to, u8 type, const void *value)
 	return braid_body_bytes(type);
 }
 
-static void begin_out(struct braid_stream *stream, struct braid_out *out)
+/* The payload of the last message. Its vectors are copied: one call sends them with the frames. */
+static void add_payload(struct braid_stream *stream, const struct bio_vec *vecs, u32 count,
+			u32 bytes)
+{
+	memcpy(stream->vecs + 1, vecs, count * sizeof(*vecs));
+	stream->vec_count = count;
+	stream->vec_bytes = bytes;
+}
+
+/* Room for another message, or NULL. */
+static u8 *next_frame(struct braid_stream *stream, u8 type)
+{
+	u32 bytes = BRAID_HEADER_BYTES + braid_body_bytes(type);
+
+	if (stream->vec_bytes || stream->frames_length + bytes > PAGE_SIZE)
+		return NULL;
+	stream->frames_length += bytes;
+	return (u8 *)page_address(stream->frames) + stream->frames_length - bytes;
+}
+
+static void begin_out(struct braid_stream *stream, struct braid_out *out, u8 *frame)
 {
 	u32 body = braid_body_bytes(out->header.type);
 
-	stream->current_out = out;
+	list_add_tail(&out->list, &stream->current_outs);
 	out->header.length = body + out->payload;
-	braid_header_encode(&out->header, stream->frame);
-	memcpy(stream->frame + BRAID_HEADER_BYTES, out->body, body);
-	stream->frame_length = BRAID_HEADER_BYTES + body;
-	stream->vecs = out->vecs;
-	stream->vec_count = out->vec_count;
-	stream->vec_bytes = out->payload;
+	braid_header_encode(&out->header, frame);
+	memcpy(frame + BRAID_HEADER_BYTES, out->body, body);
+	if (out->payload)
+		add_payload(stream, out->vecs, out->vec_count, out->payload);
 	if (out->header.type != BRAID_MSG_HELLO)
-		seal(stream);
+		seal(stream, frame, BRAID_HEADER_BYTES + body, out->payload);
 }
 
 static void begin_send(struct braid_stream *stream, struct braid_send *send)
 {
 	struct braid_request *req = braid_send_request(send);
+	u8 *frame = next_frame(stream, req->type);
 	struct braid_header header;
 	struct braid_data data;
-	u32 offset;
+	struct bio_vec *vecs;
+	u32 offset, count;
 
 	stream->current_send = send;
 	braid_request_fill(req, &header, &data);
 	send->epoch = data.epoch;
 	header.tag = send->tag;
-	stream->vec_bytes = 0;
 	if (req->type == BRAID_MSG_WRITE) {
-		stream->vec_count = braid_bio_vecs(req->payload, &stream->vecs, &offset);
-		stream->vec_bytes = req->bytes;
+		count = braid_bio_vecs(req->payload, &vecs, &offset);
+		add_payload(stream, vecs, count, req->bytes);
 	}
-	braid_header_encode(&header, stream->frame);
-	braid_data_encode(&data, stream->frame + BRAID_HEADER_BYTES);
-	stream->frame_length = BRAID_HEADER_BYTES + BRAID_DATA_BYTES;
-	seal(stream);
+	braid_header_encode(&header, frame);
+	braid_data_encode(&data, frame + BRAID_HEADER_BYTES);
+	seal(stream, frame, BRAID_HEADER_BYTES + BRAID_DATA_BYTES, stream->vec_bytes);
 }
 
+static bool sending(const struct braid_stream *stream)
+{
+	return stream->frames_length;
+}
+
+/* All of it is in the socket, or the stream has ended. */
 static void sent(struct braid_stream *stream)
 {
 	struct braid_send *send = stream->current_send;
-	struct braid_out *out = stream->current_out;
+	struct braid_out *out, *next;
+	LIST_HEAD(outs);
 
+	list_splice_init(&stream->current_outs, &outs);
 	stream->current_send = NULL;
-	stream->current_out = NULL;
+	stream->frames_length = 0;
+	stream->vec_count = 0;
+	stream->vec_bytes = 0;
+	stream->vec_sent = 0;
 	if (send)
 		braid_peer_sent(stream->peer, send);
-	if (out)
+	list_for_each_entry_safe(out, next, &outs, list) {
+		list_del_init(&out->list);
 		out->done(out);
+	}
+}
+
+/* As many messages of the queue as fit. */
+static void begin_outs(struct braid_stream *stream)
+{
+	struct braid_out *out;
+	u8 *frame;
+
+	spin_lock_irq(&stream->out_lock);
+	for (;;) {
+		out = list_first_entry_or_null(&stream->out, struct braid_out, list);
+		frame = out ? next_frame(stream, out->header.type) : NULL;
+		if (!frame)
+			break;
+		list_del_init(&out->list);
+		stream->out_count--;
+		/* It is ours now; a payload's checksum takes long. */
+		spin_unlock_irq(&stream->out_lock);
+		begin_out(stream, out, frame);
+		spin_lock_irq(&stream->out_lock);
+	}
+	spin_unlock_irq(&stream->out_lock);
 }
 
 /* False if there is nothing to send. Under @send_lock. */
 static bool begin(struct braid_stream *stream)
 {
-	struct braid_out *out;
 	struct braid_send *send;
 
-	stream->frame_sent = 0;
-	stream->vec_sent = 0;
-	spin_lock_irq(&stream->out_lock);
-	out = list_first_entry_or_null(&stream->out, struct braid_out, list);
-	if (out) {
-		list_del_init(&out->list);
-		stream->out_count--;
-	}
-	spin_unlock_irq(&stream->out_lock);
-	if (out) {
-		begin_out(stream, out);
+	begin_outs(stream);
+	if (sending(stream))
 		return true;
-	}
 	for (;;) {
 		send = braid_peer_next(stream->peer, stream);
 		if (!send)
@@ -332,23 +372,11 @@ static bool pending(struct braid_stream *stream)
 static int send_some(struct braid_stream *stream, int flags)
 {
 	struct msghdr msg = { .msg_flags = flags | MSG_NOSIGNAL };
-	struct kvec vec;
 	int sent;
 
-	if (stream->frame_sent < stream->frame_length) {
-		vec.iov_base = stream->frame + stream->frame_sent;
-		vec.iov_len = stream->frame_length - stream->frame_sent;
-		if (stream->vec_bytes)
-			msg.msg_flags |= MSG_MORE;
-		sent = kernel_sendmsg(stream->sock, &msg, &vec, 1, vec.iov_len);
-		if (sent > 0) {
-			stream->frame_sent += sent;
-			stream->sent_bytes += sent + RECORD_BYTES;
-		}
-		return sent;
-	}
-	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, stream->vecs, stream->vec_count,
-		      stream->vec_bytes);
+	bvec_set_page(&stream->vecs[0], stream->frames, stream->frames_length, 0);
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, stream->vecs, 1 + stream->vec_count,
+		      stream->frames_length + stream->vec_bytes);
 	iov_iter_advance(&msg.msg_iter, stream->vec_sent);
 	sent = sock_sendmsg(stream->sock, &msg);
 	if (sent > 0) {
@@ -356,11 +384,6 @@ static int send_some(struct braid_stream *stream, int flags)
 		stream->sent_bytes += sent + RECORD_BYTES;
 	}
 	return sent;
-}
-
-static bool sending(const struct braid_stream *stream)
-{
-	return stream->current_out || stream->current_send;
 }
 
 /* Under @send_lock. 0, or -EAGAIN if the socket takes no more now, or another error. */
@@ -380,8 +403,7 @@ static int send_all(struct braid_stream *stream, bool may_block)
 			return -EAGAIN;
 		if (done < 0)
 			return done;
-		if (stream->frame_sent == stream->frame_length &&
-		    stream->vec_sent == stream->vec_bytes)
+		if (stream->vec_sent == stream->frames_length + stream->vec_bytes)
 			sent(stream);
 	}
 	if (more)
@@ -419,6 +441,14 @@ void braid_stream_pump(struct braid_stream *stream, bool may_block)
 	} while (!READ_ONCE(stream->failed) && pending(stream));
 }
 
+void braid_stream_flush(struct braid_stream *stream)
+{
+	if (current != stream->task || !stream->deferred)
+		return;
+	stream->deferred = 0;
+	braid_stream_pump(stream, false);
+}
+
 static void send_work(struct work_struct *work)
 {
 	struct braid_stream *stream = container_of(work, struct braid_stream, send_work);
@@ -451,6 +481,10 @@ void braid_stream_queue(struct braid_stream *stream, struct braid_out *out)
 		out->done(out);
 		return;
 	}
+	if (current == stream->task && in_task()) {
+		stream->deferred++;
+		return;
+	}
 	braid_stream_get(stream);
 	if (!queue_work(stream->peer->res->wq, &stream->send_work))
 		braid_stream_put(stream);
@@ -474,248 +508,6 @@ void braid_stream_message(struct braid_stream *stream, u8 type, u32 volume, cons
 	braid_stream_queue(stream, out);
 }
 
-/* ---- receiving ---- */
-
-/* Type of a TLS record other than data, or 0. */
-static u8 record_type(struct msghdr *msg, const u8 *control, size_t room)
-{
-	const struct cmsghdr *cmsg = (const void *)control;
-
-	if (msg->msg_controllen == room)
-		return 0;
-	if (cmsg->cmsg_level != SOL_TLS || cmsg->cmsg_type != TLS_GET_RECORD_TYPE)
-		return 0;
-	return *(const u8 *)CMSG_DATA(cmsg) == TLS_DATA ? 0 :
-		*(const u8 *)CMSG_DATA(cmsg);
-}
-
-static int receive_iter(struct braid_stream *stream, struct msghdr *msg)
-{
-	u8 control[CMSG_SPACE(sizeof(u8))] __aligned(8);
-
-	while (iov_iter_count(&msg->msg_iter)) {
-		int got;
-
-		if (stream->tls) {
-			msg->msg_control = control;
-			msg->msg_controllen = sizeof(control);
-		}
-		got = sock_recvmsg(stream->sock, msg, MSG_WAITALL);
-		if (got == -EINTR || got == -EAGAIN)
-			continue;
-		if (got < 0)
-			return got;
-		if (!got)
-			return -ECONNRESET;
-		if (stream->tls && record_type(msg, control, sizeof(control))) {
-			stream->cause = "a TLS record that is not data";
-			return -EPROTO;
-		}
-		atomic64_inc(&stream->heard);
-	}
-	return 0;
-}
-
-int braid_stream_receive(struct braid_stream *stream, void *to, u32 bytes)
-{
-	struct kvec vec = { .iov_base = to, .iov_len = bytes };
-	struct msghdr msg = {};
-
-	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, bytes);
-	return receive_iter(stream, &msg);
-}
-
-int braid_stream_receive_vecs(struct braid_stream *stream, struct bio_vec *vecs, u32 count,
-			      u32 offset, u32 bytes)
-{
-	struct msghdr msg = {};
-	int err;
-
-	iov_iter_bvec(&msg.msg_iter, ITER_DEST, vecs, count, (size_t)offset + bytes);
-	iov_iter_advance(&msg.msg_iter, offset);
-	err = receive_iter(stream, &msg);
-	braid_fault_corrupt_vecs(stream->peer->res->node, vecs, offset);
-	if (stream->crc)
-		stream->received_crc = vecs_crc(stream->received_crc, vecs, offset, bytes);
-	return err;
-}
-
-int braid_stream_skip(struct braid_stream *stream, u32 bytes)
-{
-	u8 sink[256];
-	int err = 0;
-
-	while (bytes && !err) {
-		u32 part = min_t(u32, bytes, sizeof(sink));
-
-		err = braid_stream_receive(stream, sink, part);
-		stream->received_crc = braid_crc32c(stream->received_crc, sink, part);
-		bytes -= part;
-	}
-	return err;
-}
-
-int braid_stream_error(struct braid_stream *stream, u8 type, enum braid_message_result result)
-{
-	stream->cause = braid_message_result_name(result);
-	braid_warn(stream->peer->res, "peer %u: %s: %s\n", stream->peer->node,
-		   braid_message_name(type), stream->cause);
-	return -EPROTO;
-}
-
-/* The payload of a reply, to where its request wants it. */
-static int receive_answer(struct braid_stream *stream, struct braid_request *req,
-			  const struct braid_header *header, const struct braid_reply *reply)
-{
-	u32 payload = header->length - BRAID_REPLY_BYTES, count, offset;
-	struct bio_vec *vecs;
-	struct bio *bio;
-	int err;
-
-	if (req->type == BRAID_MSG_READ) {
-		bio = req->bio ?: req->payload;
-		if (payload != req->bytes)
-			return -EPROTO;
-		count = braid_bio_vecs(bio, &vecs, &offset);
-		return braid_stream_receive_vecs(stream, vecs, count, offset, payload);
-	}
-	if (!req->answer || payload > req->answer_size)
-		return -EPROTO;
-	req->answer_length = payload;
-	req->answer_next = reply->next;
-	req->answer_more = header->flags & BRAID_MF_MORE;
-	err = braid_stream_receive(stream, req->answer, payload);
-	stream->received_crc = braid_crc32c(stream->received_crc, req->answer, payload);
-	return err;
-}
-
-static int receive_reply(struct braid_stream *stream, const struct braid_header *header,
-			 const u8 *body)
-{
-	u32 payload = header->length - BRAID_REPLY_BYTES;
-	enum braid_message_result result;
-	struct braid_send *send = NULL;
-	struct braid_request *req;
-	struct braid_reply reply;
-	int err = 0;
-
-	result = braid_reply_decode(&reply, header, body);
-	if (result != BRAID_MESSAGE_OK)
-		return braid_stream_error(stream, header->type, result);
-	if (!braid_peer_reply(stream->peer, stream, header->tag, &send))
-		return braid_stream_error(stream, header->type, BRAID_MESSAGE_FIELD);
-	req = send ? braid_send_request(send) : NULL;
-	if (req && header->volume != (u16)req->volume->number)
-		return braid_stream_error(stream, header->type, BRAID_MESSAGE_FIELD);
-	if (!req)
-		err = braid_stream_skip(stream, payload);
-	else if (payload || header->flags & BRAID_MF_MORE ||
-		 (reply.status == BRAID_STATUS_OK && req->type == BRAID_MSG_READ))
-		err = receive_answer(stream, req, header, &reply);
-	if (err)
-		return err == -EPROTO ?
-			braid_stream_error(stream, header->type, BRAID_MESSAGE_LENGTH) : err;
-	/* Until here the tag was only believed; the stream's end takes back what it did. */
-	if (!braid_stream_intact(stream, header))
-		return braid_stream_error(stream, header->type, BRAID_MESSAGE_CRC);
-	if (send)
-		braid_peer_answer(stream->peer, send, reply.status);
-	return 0;
-}
-
-static int receive_ping(struct braid_stream *stream, const struct braid_header *header,
-			const u8 *body)
-{
-	enum braid_message_result result;
-	struct braid_ping ping;
-
-	result = braid_ping_decode(&ping, body);
-	if (result != BRAID_MESSAGE_OK)
-		return braid_stream_error(stream, header->type, result);
-	if (header->type == BRAID_MSG_PONG) {
-		WRITE_ONCE(stream->unanswered_ms, 0);
-		braid_peer_message_pong(stream->peer, &ping);
-		return 0;
-	}
-	ping.term_ms = braid_lease_grant(stream->peer->res, stream->peer->node, &ping);
-	if (!ping.term_ms)
-		ping.flags &= ~BRAID_PING_LEASE;
-	braid_stream_message(stream, BRAID_MSG_PONG, 0, &ping, GFP_NOIO);
-	return 0;
-}
-
-static int receive_data(struct braid_stream *stream, const struct braid_header *header,
-			const u8 *body)
-{
-	enum braid_message_result result;
-	struct braid_data data;
-
-	result = braid_data_decode(&data, header, body);
-	if (result != BRAID_MESSAGE_OK)
-		return braid_stream_error(stream, header->type, result);
-	if (header->type == BRAID_MSG_STABLE)
-		return braid_replica_stable(stream, header, &data);
-	return braid_replica_request(stream, header, &data);
-}
-
-static int receive_message(struct braid_stream *stream)
-{
-	u8 bytes[BRAID_HEADER_BYTES], body[BRAID_BODY_MAX];
-	enum braid_message_result result;
-	struct braid_volume_state volume;
-	struct braid_header header;
-	struct braid_token token;
-	struct braid_state state;
-	int err;
-
-	err = braid_stream_receive(stream, bytes, sizeof(bytes));
-	if (err)
-		return err;
-	braid_fault_corrupt(stream->peer->res->node, BRAID_PART_HEADER, bytes + 8);
-	result = braid_header_decode(&header, bytes, true);
-	if (result != BRAID_MESSAGE_OK)
-		return braid_stream_error(stream, header.type, result);
-	err = braid_stream_receive(stream, body, braid_body_bytes(header.type));
-	if (err)
-		return err;
-	if (braid_is_request(header.type))
-		braid_fault_corrupt(stream->peer->res->node, BRAID_PART_BODY, body + 33);
-	memset(bytes + BRAID_HEADER_CRC, 0, sizeof(u32));
-	stream->received_crc = braid_crc32c(braid_crc32c(~0u, bytes, sizeof(bytes)), body,
-					    braid_body_bytes(header.type));
-	if (header.length == braid_body_bytes(header.type) && !braid_stream_intact(stream, &header))
-		return braid_stream_error(stream, header.type, BRAID_MESSAGE_CRC);
-	switch (header.type) {
-	case BRAID_MSG_STATE:
-		result = braid_state_decode(&state, body);
-		if (result != BRAID_MESSAGE_OK)
-			return braid_stream_error(stream, header.type, result);
-		braid_peer_message_state(stream->peer, &state);
-		return 0;
-	case BRAID_MSG_VOLUME:
-		result = braid_volume_decode(&volume, body);
-		if (result != BRAID_MESSAGE_OK)
-			return braid_stream_error(stream, header.type, result);
-		braid_peer_message_volume(stream->peer, header.volume, &volume);
-		return 0;
-	case BRAID_MSG_TOKEN:
-		result = braid_token_decode(&token, body);
-		if (result != BRAID_MESSAGE_OK)
-			return braid_stream_error(stream, header.type, result);
-		braid_migrate_message(stream->peer, &token);
-		return 0;
-	case BRAID_MSG_PING:
-	case BRAID_MSG_PONG:
-		return receive_ping(stream, &header, body);
-	case BRAID_MSG_GOODBYE:
-		return braid_peer_message_goodbye(stream->peer, stream);
-	case BRAID_MSG_REPLY:
-		return receive_reply(stream, &header, body);
-	default:
-		return receive_data(stream, &header, body);
-	}
-}
-
 /* ---- the life of a stream ---- */
 
 static void say_hello(struct braid_stream *stream)
@@ -734,57 +526,6 @@ static void say_hello(struct braid_stream *stream)
 
 	strscpy(hello.name, res->name, sizeof(hello.name));
 	braid_stream_message(stream, BRAID_MSG_HELLO, 0, &hello, GFP_KERNEL);
-}
-
-static const char *check_hello(struct braid_stream *stream, const struct braid_hello *hello)
-{
-	static const struct braid_version_range ours = {
-		.min = BRAID_PROTOCOL_VERSION_MIN,
-		.max = BRAID_PROTOCOL_VERSION_MAX,
-	};
-	struct braid_version_range theirs = { hello->protocol_min, hello->protocol_max };
-	struct braid_resource *res = stream->peer->res;
-	u32 agreed;
-
-	if (braid_version_agree(&ours, &theirs, &agreed) != BRAID_VERSION_AGREED)
-		return "no version of the protocol in common";
-	if (hello->node != stream->peer->node || hello->peer != res->node)
-		return "node ids do not match";
-	if (hello->session != stream->session)
-		return "sessions do not match";
-	if (strcmp(hello->name, res->name))
-		return "the peer's resource has another name";
-	return NULL;
-}
-
-static int receive_hello(struct braid_stream *stream)
-{
-	u8 bytes[BRAID_HEADER_BYTES], body[BRAID_HELLO_BYTES];
-	enum braid_message_result result;
-	struct braid_header header;
-	struct braid_hello hello;
-	int err;
-
-	err = braid_stream_receive(stream, bytes, sizeof(bytes));
-	if (err)
-		return err;
-	result = braid_header_decode(&header, bytes, false);
-	if (result != BRAID_MESSAGE_OK)
-		return braid_stream_error(stream, header.type, result);
-	err = braid_stream_receive(stream, body, sizeof(body));
-	if (err)
-		return err;
-	result = braid_hello_decode(&hello, body);
-	if (result != BRAID_MESSAGE_OK)
-		return braid_stream_error(stream, header.type, result);
-	stream->cause = check_hello(stream, &hello);
-	if (stream->cause)
-		return -EPROTO;
-	stream->window = min(hello.window_requests, BRAID_WINDOW_REQUESTS_MAX);
-	stream->credit = stream->window;
-	stream->credit_bytes = hello.window_bytes;
-	stream->crc |= hello.flags & BRAID_HELLO_CRC;
-	return 0;
 }
 
 /* Whatever was still to be sent is not. */
@@ -812,15 +553,20 @@ static int stream_thread(void *arg)
 	struct braid_stream *stream = arg;
 	struct braid_peer *peer = stream->peer;
 	const char *cause;
+	u32 length = 0;
 	bool retired;
 	int err;
 
 	say_hello(stream);
-	err = receive_hello(stream);
+	braid_stream_flush(stream);
+	err = braid_stream_receive_hello(stream);
 	if (!err)
 		err = braid_peer_greet(peer, stream);
-	while (!err)
-		err = receive_message(stream);
+	while (!err) {
+		err = braid_stream_receive_message(stream, &length);
+		if (stream->deferred >= DEFERRED_MAX || length >= DEFER_BYTES)
+			braid_stream_flush(stream);
+	}
 
 	spin_lock(&peer->lock);
 	/* After our GOODBYE nothing of ours is lost with it; the peer judges for itself. */
@@ -851,12 +597,17 @@ int braid_stream_new(struct braid_peer *peer, struct socket *sock, bool tls, u64
 	mutex_init(&stream->send_lock);
 	spin_lock_init(&stream->out_lock);
 	INIT_LIST_HEAD(&stream->out);
+	INIT_LIST_HEAD(&stream->current_outs);
 	INIT_WORK(&stream->send_work, send_work);
 	stream->tags = kvcalloc(BRAID_WINDOW_REQUESTS_MAX, sizeof(*stream->tags), GFP_KERNEL);
 	stream->tag_bytes = kvcalloc(2 * BRAID_WINDOW_REQUESTS_MAX, sizeof(*stream->tag_bytes),
 				     GFP_KERNEL);
 	stream->tags_used = bitmap_zalloc(BRAID_WINDOW_REQUESTS_MAX, GFP_KERNEL);
-	if (!stream->tags || !stream->tag_bytes || !stream->tags_used)
+	stream->vecs = kvcalloc(1 + PAYLOAD_VECS, sizeof(*stream->vecs), GFP_KERNEL);
+	stream->in = kmalloc(BRAID_IN_BYTES, GFP_KERNEL);
+	stream->frames = alloc_page(GFP_KERNEL);
+	if (!stream->tags || !stream->tag_bytes || !stream->tags_used || !stream->vecs ||
+	    !stream->in || !stream->frames)
 		goto err_free;
 	stream->tag_ms = stream->tag_bytes + BRAID_WINDOW_REQUESTS_MAX;
 	stream->task = kthread_create(stream_thread, stream, "braid/%s/%u", peer->res->name,
@@ -881,9 +632,6 @@ err_task:
 	kthread_stop(stream->task);
 	braid_peer_put(peer);
 err_free:
-	kvfree(stream->tags);
-	kvfree(stream->tag_bytes);
-	bitmap_free(stream->tags_used);
-	kfree(stream);
+	stream_free(stream);
 	return err;
 }

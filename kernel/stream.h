@@ -10,6 +10,9 @@
 
 #include <linux/net.h>
 
+/* What is received ahead: a message of the smaller kind costs no call of its own. */
+#define BRAID_IN_BYTES	1024
+
 /*
  * struct braid_out - a message that waits to be sent on a stream
  * @done: called once in process context, sent or not
@@ -35,7 +38,9 @@ struct braid_out {
  * @orphans: tags whose request is gone but whose reply has not come
  * @credit: tags left that the peer granted
  * @credit_bytes: payload left that the peer granted
- * @frame, @vecs: what is being sent of @current_out or @current_send; under @send_lock
+ * @frames, @vecs: what is being sent, of @current_outs or @current_send; under @send_lock
+ * @in: what was received and not looked at yet; the thread's own
+ * @deferred: messages that the thread has queued and sends itself, before it sleeps
  */
 struct braid_stream {
 	struct braid_peer *peer;
@@ -65,12 +70,17 @@ struct braid_stream {
 	u32 out_count;
 	struct work_struct send_work;
 
-	u8 frame[BRAID_HEADER_BYTES + BRAID_BODY_MAX];
-	u32 frame_length, frame_sent;
-	struct bio_vec *vecs;
-	u32 vec_count, vec_offset, vec_sent, vec_bytes;
-	struct braid_out *current_out;
+	/* Headers and bodies of several messages, the last of which may have a payload. */
+	struct page *frames;
+	u32 frames_length;
+	struct bio_vec *vecs;		/* the first one is for @frames */
+	u32 vec_count, vec_bytes, vec_sent;
+	struct list_head current_outs;
 	struct braid_send *current_send;
+
+	u8 *in;
+	u32 in_at, in_length;
+	u32 deferred;
 
 	struct braid_send **tags;
 	unsigned long *tags_used;
@@ -99,14 +109,23 @@ void braid_stream_get(struct braid_stream *stream);
 void braid_stream_put(struct braid_stream *stream);
 /* Ends it; the thread does the rest. Any process context. */
 void braid_stream_shutdown(struct braid_stream *stream);
-/* Queues a message. Any context; a work sends it. */
+/*
+ * Queues a message. Any context. A work sends it, or the stream's own thread once it has no more to
+ * receive: what it answers at once goes out together, and needs no other thread.
+ */
 void braid_stream_queue(struct braid_stream *stream, struct braid_out *out);
+/* Before the stream's thread waits for anything that its answers may hold up. Process context. */
+void braid_stream_flush(struct braid_stream *stream);
 /* Sends what may be sent without waiting for the socket. Process context. */
 void braid_stream_pump(struct braid_stream *stream, bool may_block);
 int braid_stream_check(struct socket *sock, const struct net *net, bool *tls, const char **why);
 /* A simple message with a body only. May sleep unless @gfp says otherwise. */
 void braid_stream_message(struct braid_stream *stream, u8 type, u32 volume, const void *value,
 			  gfp_t gfp);
+u32 braid_vecs_crc(u32 crc, const struct bio_vec *vecs, u32 offset, u32 bytes);
+/* The first message, and each one after it, whose length it tells. The stream's thread. */
+int braid_stream_receive_hello(struct braid_stream *stream);
+int braid_stream_receive_message(struct braid_stream *stream, u32 *length);
 /* Receives exactly @bytes. The stream's thread. */
 int braid_stream_receive(struct braid_stream *stream, void *to, u32 bytes);
 /* Into vectors, from @offset of the first on. */
