@@ -249,6 +249,8 @@ static void announce_work(struct work_struct *work)
 		state.flags |= BRAID_STATE_SUSPECT;
 	braid_stream_message(stream, BRAID_MSG_STATE, 0, &state, GFP_NOIO);
 	braid_stream_put(stream);
+	/* Reads wait for leases of the epoch that was adopted: for a round trip, not for a tick. */
+	braid_peer_ping(peer);
 out:
 	braid_peer_put(peer);
 }

@@ -479,6 +479,19 @@ def test_reads_while_the_writer_is_cut_off_from_one(lab):
 
 
 @pytest.mark.uml
+def test_the_leases_of_a_new_epoch(lab):
+    """P9: whoever adopts it last, reads wait for a round trip, not for the next of the regular pings."""
+    with mirror(lab, "ab", lease_ms=300_000, timeout_ms=300_000, request_ms=600_000) as r:  # one each minute
+        a, b = r.nodes
+        for first, last in ((b, a), (a, b), (b, a)):
+            r.configure(writer=a, in_sync=[a, b], to=[first])
+            r.tell_config([last])
+            a.wait_service("serving")
+        r.move(b)
+        b.wait_service("serving")
+
+
+@pytest.mark.uml
 def test_a_read_that_outlasts_the_lease(lab):
     """P5: a lease that runs out while the disk reads is noticed when it has read."""
     with mirror(lab, "ab") as r:
