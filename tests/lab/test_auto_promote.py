@@ -24,7 +24,8 @@ def test_whoever_opens_a_device(lab, debug):
         r.write(a, count=50)
         # Told to be Primary: closing does not end that, and the other one is refused.
         assert b.open() == "EROFS" and b.open(write=False) == "EMEDIUMTYPE"
-        assert a.state()["service"] == "serving" and b.state()["service"] == "secondary"
+        a.wait_service("serving")
+        assert b.state()["service"] == "secondary"
         r.adm(a, "secondary", r.name)
         assert b.open(write=False) == "EMEDIUMTYPE" and b.state()["service"] == "secondary"
 
@@ -42,13 +43,14 @@ def test_whoever_opens_a_device(lab, debug):
         r.kill_daemon(b)
         r.start_daemon(b)
         b.wait(lambda: r.show(b)["ready"], "the daemon to be back")
-        assert b.state()["service"] == "serving"
+        b.wait_service("serving")
         b.request(close=second)
         closed(r, b)
 
         r.adm(a, "primary", r.name)
         r.write(a, count=50)
-        assert a.state()["service"] == "serving"
+        r.wait_in_sync(a, b)  # a may not have reached b when it was promoted
+        a.wait_service("serving")
         r.compare([a, b])
 
 

@@ -37,7 +37,8 @@ class Move:
     def handed_over(self):
         for node in (self.source, self.target):
             self.wait(node, "handed-over")
-        assert self.source.state()["done"] and self.source.state()["service"] == "outgoing"
+        assert self.source.state()["done"]
+        self.source.wait_service("outgoing")
 
     def swap(self):
         """What the daemons do when the token was handed over, or the source has died."""
@@ -139,7 +140,8 @@ def test_a_grant_ends_while_the_source_drains(lab, end):
         move.wait(a, "draining")
         assert a.refusal("resource-migrate", **{**move.words, "grant": 1 << 40}).error == "EBUSY"
         assert a.refusal("resource-demote").error == "EBUSY"
-        assert not held.done() and a.state()["service"] == "draining"
+        a.wait_service("draining")
+        assert not held.done()
         if end == "withdrawn":
             a.do("migrate-end", grant=move.grant)
             assert stage(a) == "none"
@@ -223,7 +225,7 @@ def test_the_target_dies(lab, handed_over):
         if handed_over:
             r.away.add(b)
             r.configure(writer=a, in_sync=[a])
-            assert a.state()["service"] == "preparing"
+            a.wait_service("preparing")
             r.serve(a)
         else:
             r.drop(b)
@@ -258,7 +260,8 @@ def test_the_token_returns_by_a_newer_epoch_only(lab):
         assert stage(a) == stage(b) == "handed-over" and not held.done() and not job.process.done()
         assert a.refusal("resource-serve", epoch=r.config.epoch, reference=a.id).error == "EPERM"
         r.configure(writer=a, in_sync=[a, b])
-        assert held() == {"error": "EIO"} and b.state()["service"] == "secondary"
+        assert held() == {"error": "EIO"}
+        b.wait_service("secondary")
         assert job.acknowledged() == before
         r.serve(a)
         job.wait(50)
@@ -339,7 +342,8 @@ def test_what_a_migration_needs(lab):
         read = b.send_request(pread=fd, at=0, count=BLOCK)
         stays(r, lambda: not read.done(), "a read was answered that only the source can answer")
         b.do("migrate-end", grant=move.grant)
-        assert read() == {"error": "EIO"} and b.state()["service"] == "secondary"
+        assert read() == {"error": "EIO"}
+        b.wait_service("secondary")
         b.close(fd)
         r.connect(a, b)
         assert stage(a) == "granted", "it was only ended on the target"
@@ -349,6 +353,7 @@ def test_what_a_migration_needs(lab):
         move.handed_over()
         assert a.open() == "EROFS"
         a.do("resource-demote", force=True)
-        assert (a.state()["service"], stage(a)) == ("secondary", "none")
+        assert stage(a) == "none"
+        a.wait_service("secondary")
         move.swap()
         r.compare()

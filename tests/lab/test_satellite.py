@@ -36,7 +36,7 @@ def test_daemons_die_under_load(lab):
             for node in nodes:
                 r.kill_daemon(node)
             job.wait(100)
-            assert a.state()["service"] == "serving"
+            a.wait_service("serving")
             for node in nodes:
                 r.start_daemon(node)
             r.wait_in_sync(a, b)
@@ -84,7 +84,7 @@ def test_without_a_majority_io_waits(lab):
         c.host.power_cut()
         r.adm(a, "secondary", "--force", r.name)
         job.process.wait(30, check=False)
-        assert a.state()["service"] == "secondary"
+        a.wait_service("secondary")
         r.power_on(c)
         r.power_on(b)
         r.cluster.link("a", "b").heal()
@@ -240,8 +240,7 @@ def test_what_an_operator_types(lab):
 
         r.adm(b, "down", r.name)
         r.wait_dropped(a, b)
-        away = [it for it in r.show(a)["members"] if it["name"] == "b" and not it["up"]]
-        assert away, r.show(a)
+        a.wait(lambda: any(it["name"] == "b" and not it["up"] for it in r.show(a)["members"]), "b to be known away")
         r.adm(b, "up", r.name)
         r.wait_in_sync(a, b)
         r.adm(a, "down", r.name)
@@ -262,7 +261,7 @@ def test_a_host_that_is_to_be_shut_down(lab):
         job.wait(20)
         job.stop()
         assert "not needed for anything" in r.adm(a, "drain", "a").out
-        assert a.state()["service"] == "secondary"
+        a.wait_service("secondary")
         r.kill_daemon(a)
         r.start_daemon(a)
         a.wait(lambda: r.show(a)["ready"], "the daemon to be back")

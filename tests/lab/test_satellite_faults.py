@@ -103,7 +103,7 @@ def test_clocks_that_jump(lab):
         for hours in (11, -20, 9):
             a.host.run(f"date -s @$(( $(date +%s) + {hours} * 3600 ))")
             job.wait(100)
-            assert a.state()["service"] == "serving"
+            a.wait_service("serving")
         job.stop()
         assert r.show(a)["epoch"] == epoch, "nobody was lost"
         r.adm(a, "secondary", r.name)

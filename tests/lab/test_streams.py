@@ -71,7 +71,7 @@ def test_streams_are_replaced_under_load(lab, debug):
 @pytest.mark.uml
 def test_what_may_be_retired(lab):
     """P7: a stream that is there, once, and not the last one; nothing is lost when its end is not answered."""
-    with mirror(lab, "ab", request_ms=600) as r:
+    with mirror(lab, "ab", request_ms=2000) as r:
         a, b = r.nodes
         first, second = (it["stream-id"] for it in streams(a, b))
         assert a.refusal("peer-retire", node_id=b.id, stream_id=77).error == "ENOENT"

@@ -176,9 +176,10 @@ def test_a_forced_demotion_ends_it(lab):
         r.adm(a, "secondary", "--force", r.name)
         assert write() == {"error": "EIO"}
         a.close(fd)
-        assert a.state()["service"] == "secondary" and "suspended" not in a.state()
+        a.wait_service("secondary")
+        assert "suspended" not in a.state()
         r.take_over(a)
-        assert a.state()["service"] == "serving"
+        a.wait_service("serving")
         r.write(a, count=20)
         r.check_data(a)
         r.compare([a, b])

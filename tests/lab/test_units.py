@@ -89,7 +89,8 @@ def test_what_systemd_runs(lab):
             pid = r.property(a, "MainPID")
             status = "/proc/$(pgrep -x braid-satellite)/status"
             assert int(a.host.run(f"awk '/VmLck/ {{print $2}}' {status}").out) > 1000, "its memory is locked"
-            assert "1 of 1 resources run, 1 of 1 peers are connected" in r.property(a, "StatusText")
+            a.wait(lambda: "1 of 1 resources run, 1 of 1 peers are connected" in r.property(a, "StatusText"),
+                   "systemd to be told the status")
 
             job = r.writer_job(a)
             job.wait(20)
@@ -99,7 +100,7 @@ def test_what_systemd_runs(lab):
                 r.wait_restarted(a, restarts)
                 assert r.property(a, "MainPID") != pid
                 job.wait(20, timeout=60)
-                assert a.state()["service"] == "serving"
+                a.wait_service("serving")
             r.systemctl(a, "stop", "braid-satellite")
             job.wait(20)
             r.systemctl(a, "start", "braid-satellite")

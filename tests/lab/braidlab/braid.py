@@ -20,7 +20,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,9 +120,20 @@ class Node:
         self.tell({"events": f"/lab/{self._event_log}"})
 
     def events(self) -> list[dict]:
-        """What was announced since log_events()."""
+        """What was announced since log_events(), up to now."""
+        with suppress(Refused):  # it was taken down: no more will come
+            now = self.state()["sequence"]
+            self.host.wait_for(lambda: self._has_logged(now), 20, f"event {now} to be logged")
+        return self.logged()
+
+    def logged(self) -> list[dict]:
+        """What of it was written to the log until now: by a thread that may be late."""
         path = self.host.machine.share / self._event_log
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _has_logged(self, sequence: int) -> bool:
+        ours = [it for it in self.logged() if it.get("name") == self.resource.name or "lost" in it]
+        return not ours or "lost" in ours[-1] or ours[-1]["sequence"] >= sequence
 
     @property
     def _event_log(self) -> str:
@@ -605,7 +616,7 @@ class BraidResource:
                         lines.append(f"{node}: {json.dumps(it)}")
             except LabError as error:
                 lines.append(f"{node}: {error}")
-            lines += [f"{node}: event {event}" for event in node.events()[-10:]]
+            lines += [f"{node}: event {event}" for event in node.logged()[-10:]]
         return "\n".join(lines)
 
 
