@@ -105,6 +105,27 @@ TEST(Scenario, WhoOpensADeviceMakesItsNodePrimaryUntilItIsClosed) {
     EXPECT_EQ(cluster.violation(), "");
 }
 
+TEST(Scenario, WhoWasElectedIsGivenTimeToBegin) {
+    for (std::uint64_t seed = 1; seed <= 40; seed++) {
+        Recipe recipe = recipe_of(with_witness);
+        recipe.seed = seed;
+        Cluster cluster(recipe);
+        cluster.initialise(0, false);
+        ASSERT_TRUE(cluster.run_until(30000, [&] { return cluster.all_in_sync(); }))
+            << cluster.describe();
+        cluster.command(1, {.verb = Verb::promote});
+        ASSERT_TRUE(cluster.run_until(10000, [&] {
+            return cluster.member(0).known()->writer == 1;
+        })) << cluster.describe();
+        cluster.command(0, {.verb = Verb::promote});
+        ASSERT_TRUE(cluster.run_until(30000, [&] { return cluster.reply(0).has_value(); }))
+            << cluster.describe();
+        EXPECT_EQ(cluster.reply(0)->cause, Cause::writer_elsewhere)
+            << "it may be in use there already, seed " << seed;
+        EXPECT_EQ(cluster.violation(), "");
+    }
+}
+
 TEST(Scenario, ADrainedNodeBecomesNobodysPrimary) {
     Recipe recipe = recipe_of(with_witness);
     recipe.options.auto_promote = true;

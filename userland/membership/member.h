@@ -112,6 +112,7 @@ class Member {
     [[nodiscard]] std::map<NodeId, Replica> replicas() const;
     [[nodiscard]] bool reached(NodeId node) const;
     [[nodiscard]] bool writer_is_active(const Value& value) const;
+    bool writer_begins(const Value& value);
     void drive_office();
     void drive_serve();
     void drive_caretaker();
@@ -172,6 +173,9 @@ class Member {
     std::optional<Lineage> begun_;
     /// Why the last attempt to promote did not succeed.
     Plan refused_;
+    /// The epoch of another node that was elected and has yet to begin; since when that is seen.
+    std::uint64_t begins_epoch_ = 0;
+    std::int64_t begins_since_ = 0;
     /// Members that did not adopt in time, and the epoch.
     std::map<NodeId, std::uint64_t> late_;
     /// Since when a caretaker is needed; when the own kernel adopted known_; when only suspect

@@ -91,6 +91,20 @@ bool Member::writer_is_active(const Value& value) const {
            peer->second.report->active;
 }
 
+/// Another node was elected, and is given time to begin: perhaps it has, and a program uses the
+/// device there already, but its word of it is still on the way.
+bool Member::writer_begins(const Value& value) {
+    const auto peer = peers_.find(value.writer);
+    if (value.writer == self_ || peer == peers_.end() || !peer->second.up || !peer->second.report ||
+        !peer->second.report->wants || peer->second.report->done)
+        return false;
+    if (begins_epoch_ != value.epoch) {
+        begins_epoch_ = value.epoch;
+        begins_since_ = moment_.now_ms;
+    }
+    return moment_.now_ms - begins_since_ < options_.adopt_ms;
+}
+
 bool Member::peer_wants() const {
     return std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) {
         return peer.second.up && peer.second.report && peer.second.report->wants;

@@ -176,6 +176,10 @@ void Member::decide_office(Value& next) {
         refused_ = {.cause = Cause::writer_elsewhere, .nodes = {next.writer}};
         return;
     }
+    if (writer_begins(next)) {
+        refused_ = {};
+        return;
+    }
     const Plan plan = plan_promotion(next, self_, replicas());
     refused_ = plan;
     if (plan.cause != Cause::none)
