@@ -14,6 +14,8 @@ def closed(r, node):
     """As stamp.py does when it has written."""
     node.wait(lambda: node.state()["service"] == "secondary", "its host to be Secondary again")
     assert r.adm(node, "role", r.name).out == "Secondary\n"
+    for it in r.nodes:  # until then whoever opens the device there is refused
+        it.wait(lambda it=it: r.show(it)["writer"] is None, "nobody to be Primary, as all know")
 
 
 @pytest.mark.parametrize("debug", UML)
@@ -27,6 +29,7 @@ def test_whoever_opens_a_device(lab, debug):
         a.wait_service("serving")
         assert b.state()["service"] == "secondary"
         r.adm(a, "secondary", r.name)
+        closed(r, a)
         assert b.open(write=False) == "EMEDIUMTYPE" and b.state()["service"] == "secondary"
 
         r.write(b, count=50)
