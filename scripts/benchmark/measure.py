@@ -47,9 +47,10 @@ def cpu_seconds(machine: Machine) -> float:
     return total / TICKS
 
 
-def fio(machine: Machine, device: str, words: str, timeout: float = 60) -> dict:
-    out = machine.run(f"fio --name=x --filename={device} --ioengine=io_uring --direct=1 --randrepeat=0 "
-                      f"--norandommap --output-format=json {words}", timeout=timeout).out
+def fio(machine: Machine, device: str, words: str, beside: str = "", timeout: float = 60) -> dict:
+    shared = f"--filename={device} --ioengine=io_uring --direct=1 --randrepeat=0 --norandommap "
+    second = f" --name=beside {shared}{beside}" if beside else ""
+    out = machine.run(f"fio --output-format=json --name=x {shared}{words}{second}", timeout=timeout).out
     return json.loads(out[out.index("{"):])["jobs"][0]
 
 
@@ -64,13 +65,15 @@ class Meter:
         if self.start_cost is None:
             costs = sorted(self._run(device, "--rw=randwrite --bs=4k --number_ios=1")[1] for _ in range(3))
             self.start_cost = costs[1]
-        job, cpu = self._run(device, f"--time_based --runtime={self.seconds:g} {workload.fio}")
+        long = f"--number_ios={workload.ios}" if workload.ios else f"--time_based --runtime={self.seconds * 1000:.0f}ms"
+        beside = workload.beside and f"{long} --size={self.size_mib}M {workload.beside}"
+        job, cpu = self._run(device, f"{long} {workload.fio}", beside)
         return figure(job, workload.unit, cpu - self.start_cost)
 
-    def _run(self, device: str, words: str) -> tuple[dict, float]:
+    def _run(self, device: str, words: str, beside: str = "") -> tuple[dict, float]:
         size = "" if "--size=" in words else f"--size={self.size_mib}M "
         before = cpu_seconds(self.machine)
-        job = fio(self.machine, device, size + words, timeout=self.seconds + 60)
+        job = fio(self.machine, device, size + words, beside, timeout=self.seconds + 60)
         return job, cpu_seconds(self.machine) - before
 
 
