@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What scripts/bench is made of: contestants, workloads, how they are measured, and what is made of the figures."""
+"""What scripts/bench is made of: contestants, workloads, measuring them, and what is made of the figures."""

@@ -15,7 +15,6 @@ from braidlab.braid import BraidResource, Node
 from braidlab.cluster import NamespaceCluster
 from braidlab.disks import Disk
 from braidlab.drbd import SETUP
-from braidlab.machine import Machine
 from braidlab.uml import Uml
 
 MTU = 65535
@@ -95,6 +94,28 @@ class BareResource(BraidResource):
         node.disks.append(BareDisk(self.rig.disk(), self.size))
         node.meta_disks.append(None)
 
+    def lose(self) -> None:
+        """The last replica."""
+        lost = self.nodes[-1]
+        for node in self.nodes[:-1]:
+            self.disconnect(node, lost)
+        self.drop(lost)
+
+    def rejoin(self) -> None:
+        """It is back, and its resync has begun."""
+        for node in self.nodes[:-1]:
+            self.connect(node, self.nodes[-1])
+        self.start_sync(self.nodes[-1])
+
+    def unbound(self) -> None:
+        """There is no upper bound."""
+
+    def syncing(self) -> bool:
+        return self.nodes[0].replicas(self.nodes[-1])[0]["sync-state"] != "done"
+
+    def wait_synced(self) -> None:
+        self.finish_sync(self.nodes[-1])
+
 
 @dataclass(frozen=True)
 class Braid(Contestant):
@@ -122,10 +143,7 @@ class Braid(Contestant):
             resource.up()
             resource.begin(resource.nodes[0])
             if self.missing:
-                lost = resource.nodes[-1]
-                for node in resource.nodes[:-1]:
-                    resource.disconnect(node, lost)
-                resource.drop(lost)
+                resource.lose()
             if self.delay_ms:
                 for link in cluster.links:
                     link.impair(delay_ms=self.delay_ms)
@@ -148,32 +166,73 @@ class Drbd(Contestant):
 
     @contextmanager
     def start(self, rig: Rig) -> Iterator[str]:
-        machine = rig.machine
-        if "drbd" not in machine.loaded:
-            machine.load("drbd", "usermode_helper=disabled", "minor_count=32")
-            machine.run("mkdir -p /var/lib/drbd")
-        ports, minors = (next(PORTS), next(PORTS)), (rig.minor(), rig.minor())
-        for side, (minor, here, there) in enumerate(zip(minors, ports, reversed(ports))):
-            disk, name = rig.disk(), f"d{minor}"
-            machine.run(f"drbdmeta --force {minor} v08 {disk} internal create-md")
-            machine.run(f"{SETUP} new-resource {name}; {SETUP} new-minor {name} {minor} 0;"
-                        f"{SETUP} attach {minor} {disk} {disk} internal;"
-                        f"{SETUP} connect {name} ipv4:127.0.0.1:{here} ipv4:127.0.0.1:{there} --protocol=C "
-                        "--max-buffers=36k --sndbuf-size=4M --rcvbuf-size=4M")
-        self._wait(machine, minors[0], "cs:Connected")
-        machine.run(f"{SETUP} new-current-uuid --clear-bitmap {minors[0]}; {SETUP} primary {minors[0]}")
-        self._wait(machine, minors[0], "ds:UpToDate/UpToDate")
-        if self.missing:
-            machine.run(f"{SETUP} down d{minors[1]}")
-            self._wait(machine, minors[0], "cs:WFConnection")
-        yield f"/dev/drbd{minors[0]}"
-        machine.run(f"{SETUP} down d{minors[0]}; {SETUP} down d{minors[1]}", check=not self.missing)
+        with self.pair(rig) as pair:
+            if self.missing:
+                pair.lose()
+            yield pair.device
 
-    @staticmethod
-    def _wait(machine: Machine, minor: int, text: str) -> None:
-        machine.wait_for(
-            lambda: any(text in line for line in machine.read("/proc/drbd").splitlines()
-                        if line.strip().startswith(f"{minor}:")), 20, f"DRBD minor {minor} to be {text}")
+    @contextmanager
+    def pair(self, rig: Rig) -> Iterator["DrbdPair"]:
+        if "drbd" not in rig.machine.loaded:
+            rig.machine.load("drbd", "usermode_helper=disabled", "minor_count=32")
+            rig.machine.run("mkdir -p /var/lib/drbd")
+        pair = DrbdPair(rig)
+        yield pair
+        rig.machine.run("; ".join(f"{SETUP} down d{minor}" for minor in pair.minors))
+
+
+class DrbdPair:
+    """A DRBD resource and its peer. What can be lost and come back: for resyncs."""
+
+    OPTIONS = "--protocol=C --max-buffers=36k --sndbuf-size=4M --rcvbuf-size=4M"
+
+    def __init__(self, rig: Rig):
+        self.machine = rig.machine
+        self.minors, ports = (rig.minor(), rig.minor()), (next(PORTS), next(PORTS))
+        self.device = f"/dev/drbd{self.minors[0]}"
+        self.paths = [f"ipv4:127.0.0.1:{here} ipv4:127.0.0.1:{there}" for here, there in (ports, ports[::-1])]
+        for minor in self.minors:
+            disk, name = rig.disk(), f"d{minor}"
+            self.machine.run(f"drbdmeta --force {minor} v08 {disk} internal create-md")
+            self.machine.run(f"{SETUP} new-resource {name}; {SETUP} new-minor {name} {minor} 0;"
+                             f"{SETUP} attach {minor} {disk} {disk} internal")
+        self.connect()
+        self._wait("cs:Connected")
+        self.machine.run(f"{SETUP} new-current-uuid --clear-bitmap {self.minors[0]}; {SETUP} primary {self.minors[0]}")
+        self.wait_synced()
+
+    def connect(self) -> None:
+        for minor, path in zip(self.minors, self.paths):
+            self.machine.run(f"{SETUP} connect d{minor} {path} {self.OPTIONS}")
+
+    def lose(self) -> None:
+        for path in reversed(self.paths):  # refused for a moment after a resync
+            self.machine.wait_for(lambda path=path: self.machine.run(
+                f"{SETUP} disconnect {path}", check=False).rc == 0, 20, f"DRBD to disconnect {path}")
+        self._wait("cs:StandAlone")
+
+    def rejoin(self) -> None:
+        """The resync begins by itself."""
+        self.connect()
+        self._wait("cs:SyncSource", "ds:UpToDate/UpToDate")
+
+    def unbound(self) -> None:
+        self.machine.run("; ".join(f"{SETUP} disk-options --c-max-rate=4G --c-fill-target=10M {minor}"
+                                   for minor in self.minors))
+
+    def syncing(self) -> bool:
+        return "ds:UpToDate/UpToDate" not in self._line()
+
+    def wait_synced(self) -> None:
+        self._wait("ds:UpToDate/UpToDate", timeout=120)
+
+    def _line(self) -> str:
+        return next(line for line in self.machine.read("/proc/drbd").splitlines()
+                    if line.strip().startswith(f"{self.minors[0]}:"))
+
+    def _wait(self, *texts: str, timeout: float = 20) -> None:
+        self.machine.wait_for(lambda: any(text in self._line() for text in texts), timeout,
+                              f"DRBD minor {self.minors[0]} to be {' or '.join(texts)}")
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,22 @@ There is no cycle counter to count instructions with in a virtual machine withou
 processor time stand in for them.
 """
 import bisect
+import re
 import subprocess
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from braidlab import uml
 from braidlab.braid import BraidResource
 from braidlab.errors import LabError
 from braidlab.machine import Machine
 
+from .contestants import Braid, Drbd, Rig
 from .measure import Meter
-from .workloads import Workload
+from .phases import Plan
+from .workloads import DEPTHS, OTHERS, SIZES, Workload
 
 HERTZ = 2500
 STAGES = ("submit", "local", "network", "remote", "complete")
@@ -57,6 +62,7 @@ class Profile:
     functions: Counter = field(default_factory=Counter)  # (module, function): share of samples
     counts: dict[str, float] = field(default_factory=dict)
     stages: dict[str, tuple[float, float]] = field(default_factory=dict)  # median, 99th percentile, in us
+    switches: Counter = field(default_factory=Counter)  # (thread, its state, the next thread): per request
 
 
 def counters(machine: Machine, resource: BraidResource | None) -> dict[str, int]:
@@ -118,10 +124,50 @@ def take(meter: Meter, name: str, device: str, workload: Workload, resource: Bra
     for stage, old in stages.items():
         new = [b - a for a, b in zip(old, latencies(resource)[stage])]
         profile.stages[stage] = quantile(new, .5), quantile(new, .99)
+    profile.switches = switches(meter, device, workload)
     return profile
 
 
-def report(profile: Profile, top: int = 25) -> list[str]:
+TRACE = "/sys/kernel/tracing"
+
+
+def short(comm: str) -> str:
+    """A thread's name without what tells it from others of its kind."""
+    return comm if comm.startswith("braid/") else re.sub(r"[/:-]?\d.*$", "", comm)
+
+
+def switches(meter: Meter, device: str, workload: Workload) -> Counter:
+    """Switches per request to each thread, and what the one before it did: R+ was preempted, S and D wait."""
+    machine, found = meter.machine, Counter()
+    machine.run(f"mountpoint -q {TRACE} || mount -t tracefs tracefs {TRACE}; cd {TRACE}; echo 32768 >buffer_size_kb;"
+                "echo >trace; echo 1 >events/sched/sched_switch/enable; echo 1 >tracing_on")
+    figure = meter.measure(device, replace(workload, ios=5000))
+    machine.run(f"cd {TRACE}; echo 0 >tracing_on; echo 0 >events/sched/sched_switch/enable; cat trace >/lab/switches;"
+                "echo >trace", timeout=60)
+    pattern = re.compile(r"prev_comm=(.*) prev_pid=\d+ prev_prio=\d+ prev_state=(\S+) ==> next_comm=(.*) next_pid=")
+    for line in (machine.share / "switches").open(errors="replace"):
+        if match := pattern.search(line):
+            found[short(match[1]), match[2], short(match[3])] += 1
+    return Counter({key: count / figure.requests for key, count in found.items()})
+
+
+def run(plan: Plan, folder: Path) -> Iterator[list[str]]:
+    """Reports on Braid, and on DRBD for comparison, of the workloads that matter most."""
+    workloads = [it for it in (DEPTHS[0], DEPTHS[2], SIZES[1], SIZES[3], *OTHERS[2:4]) if plan.only in it.name]
+    for name, module in plan.modules.items():
+        machine = uml.Uml(f"profile-{name.replace('/', '-')}", uml.PLAIN, folder, memory=3072)
+        try:
+            machine.boot()
+            rig, meter = Rig(machine, 8, 256, 128), Meter(machine, 128, max(plan.seconds, 2))
+            with Braid(name, module).resource(rig) as resource, Drbd("drbd 8.4").start(rig) as drbd:
+                for workload in workloads:
+                    yield report(take(meter, name, resource.nodes[0].device(), workload, resource, folder))
+                    yield report(take(meter, "drbd 8.4", drbd, workload, None, folder), top=10)
+        finally:
+            machine.kill()
+
+
+def report(profile: Profile, top: int = 20) -> list[str]:
     """Lines of Markdown."""
     total = profile.functions.total()
     modules = Counter()
@@ -133,6 +179,9 @@ def report(profile: Profile, top: int = 25) -> list[str]:
     lines += [f"| {key} | {value:.3f} |" for key, value in profile.counts.items()]
     lines += [f"| stage {stage}, us: median, p99 | {median:.1f}, {high:.1f} |"
               for stage, (median, high) in profile.stages.items() if high]
+    lines += ["", "| switch of threads | per request |", "|---|---|"]
+    lines += [f"| {before} ({state}) to {after} | {count:.2f} |"
+              for (before, state, after), count in profile.switches.most_common(10) if count >= 0.05]
     lines += ["", "| where | us | share |", "|---|---|---|"]
     lines += [f"| **{module}** | {profile.cpu_us * count / total:.2f} | {100 * count / total:.1f} % |"
               for module, count in modules.most_common(8)]

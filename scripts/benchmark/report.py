@@ -8,6 +8,13 @@ from .phases import Figures, Phase
 HEADING = (f"{'':44} {'':16} {'median':>10} {'':6} {'x base':>7} {'min..max':>12}   "
            f"{'cpu us':>8} {'x base':>7} {'min..max':>12}")
 
+STALL_US = 150e3  # nobody's normal latency: something waits for a timer
+
+
+def stalled(values: list) -> bool:
+    """Whether the median round has requests that took so long; its ratios would say nothing."""
+    return statistics.median(it.p99_us for it in values) > STALL_US
+
 
 def ratio(values: Iterable[float], base: Iterable[float]) -> tuple[float, float, float]:
     """Median, least and greatest of the rounds' ratios."""
@@ -23,6 +30,11 @@ def table(phase: Phase, figures: Figures) -> list[str]:
         for number, (name, values) in enumerate(by_name.items()):
             speed = ratio((it.value for it in values), (it.value for it in base))
             cost = ratio((it.cpu_us for it in values), (it.cpu_us for it in base))
+            if stalled(values) or stalled(base):
+                lines.append(f"{'  ' + workload if number == 0 else '':44} {name:16} "
+                             f"{statistics.median(it.value for it in values):10.1f} {units[workload]:6} "
+                             + ("  stalls of over 150 ms" if stalled(values) else ""))
+                continue
             lines.append(
                 f"{'  ' + workload if number == 0 else '':44} {name:16} "
                 f"{statistics.median(it.value for it in values):10.1f} {units[workload]:6} "
