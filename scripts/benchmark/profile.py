@@ -21,7 +21,7 @@ from braidlab.machine import Machine
 from .contestants import Braid, Drbd, Rig
 from .measure import Meter
 from .phases import Plan
-from .workloads import DEPTHS, OTHERS, SIZES, Workload
+from .workloads import COLD, DEPTHS, OTHERS, SIZES, Workload
 
 HERTZ = 2500
 STAGES = ("submit", "local", "network", "remote", "complete")
@@ -129,6 +129,9 @@ def take(meter: Meter, name: str, device: str, workload: Workload, resource: Bra
 
 
 TRACE = "/sys/kernel/tracing"
+# Of each machine: MiB of its disks, and of these that are written beforehand; what is measured.
+GROUPS = [(256, 128, [DEPTHS[0], DEPTHS[2], SIZES[1], SIZES[3], OTHERS[2], OTHERS[3], OTHERS[4]]),
+          (32768, 1, [replace(COLD, ios=20000)])]
 
 
 def short(comm: str) -> str:
@@ -153,18 +156,25 @@ def switches(meter: Meter, device: str, workload: Workload) -> Counter:
 
 def run(plan: Plan, folder: Path) -> Iterator[list[str]]:
     """Reports on Braid, and on DRBD for comparison, of the workloads that matter most."""
-    workloads = [it for it in (DEPTHS[0], DEPTHS[2], SIZES[1], SIZES[3], *OTHERS[2:4]) if plan.only in it.name]
     for name, module in plan.modules.items():
-        machine = uml.Uml(f"profile-{name.replace('/', '-')}", uml.PLAIN, folder, memory=3072)
-        try:
-            machine.boot()
-            rig, meter = Rig(machine, 8, 256, 128), Meter(machine, 128, max(plan.seconds, 2))
-            with Braid(name, module).resource(rig) as resource, Drbd("drbd 8.4").start(rig) as drbd:
-                for workload in workloads:
-                    yield report(take(meter, name, resource.nodes[0].device(), workload, resource, folder))
-                    yield report(take(meter, "drbd 8.4", drbd, workload, None, folder), top=10)
-        finally:
-            machine.kill()
+        for number, (disk_mib, warm_mib, workloads) in enumerate(GROUPS):
+            wanted = [it for it in workloads if plan.only in it.name]
+            machine = uml.Uml(f"profile-{number}", uml.PLAIN, folder / name.replace("/", "-"), memory=3072)
+            try:
+                if wanted:
+                    machine.boot()
+                    rig, meter = Rig(machine, 8, disk_mib, warm_mib), Meter(machine, 128, max(plan.seconds, 2))
+                    yield from _run(name, module, rig, meter, wanted)
+            finally:
+                machine.kill()
+
+
+def _run(name: str, module: Path, rig: Rig, meter: Meter, workloads: list[Workload]) -> Iterator[list[str]]:
+    folder = meter.machine.folder
+    with Braid(name, module).resource(rig) as resource, Drbd("drbd 8.4").start(rig) as drbd:
+        for workload in workloads:
+            yield report(take(meter, name, resource.nodes[0].device(), workload, resource, folder))
+            yield report(take(meter, "drbd 8.4", drbd, workload, None, folder), top=10)
 
 
 def report(profile: Profile, top: int = 20) -> list[str]:
