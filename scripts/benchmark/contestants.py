@@ -139,7 +139,7 @@ class Braid(Contestant):
             rig.machine.load(self.module / "braid.ko")
         letters = itertools.islice(getattr(rig.machine, "host_names", None) or self._names(rig), self.nodes)
         with NamespaceCluster(rig.machine, list(letters), mtu=MTU) as cluster:
-            resource = BareResource(rig, cluster, name="r0", streams=2, checksums=self.checksums, tls=self.tls)
+            resource = BareResource(rig, cluster, streams=2, checksums=self.checksums, tls=self.tls)
             resource.up()
             resource.begin(resource.nodes[0])
             if self.missing:
@@ -198,7 +198,8 @@ class DrbdPair:
                              f"{SETUP} attach {minor} {disk} {disk} internal")
         self.connect()
         self._wait("cs:Connected")
-        self.machine.run(f"{SETUP} new-current-uuid --clear-bitmap {self.minors[0]}; {SETUP} primary {self.minors[0]}")
+        self.machine.run(f"{SETUP} new-current-uuid --clear-bitmap {self.minors[0]};"
+                         f"{SETUP} primary {self.minors[0]}")
         self.wait_synced()
 
     def connect(self) -> None:
@@ -248,8 +249,8 @@ class Nvme(Contestant):
         port = next(PORTS)
         name, settings = f"nqn.2024-01.bench:{port}", f"{target}/ports/{port}"
         machine.run(f"mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config;"
-                    f"cd {target}/subsystems; mkdir {name}; echo 1 >{name}/attr_allow_any_host; mkdir {name}/namespaces/1;"
-                    f"echo -n {rig.disk()} >{name}/namespaces/1/device_path; echo 1 >{name}/namespaces/1/enable;"
+                    f"cd {target}/subsystems; mkdir {name}; cd {name}; echo 1 >attr_allow_any_host;"
+                    f"mkdir namespaces/1; cd namespaces/1; echo -n {rig.disk()} >device_path; echo 1 >enable;"
                     f"mkdir {settings}; cd {settings}; echo ipv4 >addr_adrfam; echo tcp >addr_trtype;"
                     f"echo 127.0.0.1 >addr_traddr; echo {port} >addr_trsvcid;"
                     f"ln -s {target}/subsystems/{name} subsystems/{name}")
@@ -259,9 +260,11 @@ class Nvme(Contestant):
             "hostid=6b1f9f0e-6d4f-4f0e-9d9b-0d2f6c1c7a55,queue_size=1024,keep_alive_tmo=60 >&3; cat <&3").out
         controller = answer.split(",")[0].removeprefix("instance=").strip()
         device = f"/dev/nvme{controller}n1"
-        machine.wait_for(lambda: machine.run(["test", "-b", device], check=False).rc == 0, 20, f"{device} to appear")
+        machine.wait_for(lambda: machine.run(["test", "-b", device], check=False).rc == 0, 20,
+                         f"{device} to appear")
         yield device
-        machine.run(f"echo 1 >/sys/class/nvme/nvme{controller}/delete_controller; rm {settings}/subsystems/{name};"
+        machine.run(f"echo 1 >/sys/class/nvme/nvme{controller}/delete_controller;"
+                    f"rm {settings}/subsystems/{name};"
                     f"rmdir {settings}; cd {target}/subsystems; echo 0 >{name}/namespaces/1/enable;"
                     f"rmdir {name}/namespaces/1 {name}")
 
@@ -283,9 +286,9 @@ class Md(Contestant):
             far = [stack.enter_context(Nvme("leg").start(rig)) for _ in range(self.nodes - 1)]
             number = rig.minor()
             device = f"/dev/md{number}"
-            machine.run(f"export MDADM_NO_UDEV=1; mdadm --create {device} --run --level=1 --raid-devices={self.nodes} "
-                        f"--assume-clean --bitmap=internal --homehost=bench --name={number} {rig.disk()} "
-                        + " ".join(far), timeout=60)
+            machine.run(f"export MDADM_NO_UDEV=1; mdadm --create {device} --run --level=1 "
+                        f"--raid-devices={self.nodes} --assume-clean --bitmap=internal --homehost=bench "
+                        f"--name={number} {rig.disk()} " + " ".join(far), timeout=60)
             if self.missing:
                 machine.run(f"mdadm {device} --fail {far[-1]}; mdadm {device} --remove {far[-1]}")
             yield device

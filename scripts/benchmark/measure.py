@@ -23,6 +23,7 @@ class Figure:
     value: float  # in the workload's unit
     iops: float
     mean_us: float
+    min_us: float
     p50_us: float
     p99_us: float
     cpu_us: float  # per request
@@ -65,7 +66,9 @@ class Meter:
         if self.start_cost is None:
             costs = sorted(self._run(device, "--rw=randwrite --bs=4k --number_ios=1")[1] for _ in range(3))
             self.start_cost = costs[1]
-        long = f"--number_ios={workload.ios}" if workload.ios else f"--time_based --runtime={self.seconds * 1000:.0f}ms"
+        long = f"--time_based --runtime={self.seconds * 1000:.0f}ms"
+        if workload.ios:
+            long = f"--number_ios={workload.ios}"
         beside = workload.beside and f"{long} --size={self.size_mib}M {workload.beside}"
         job, cpu = self._run(device, f"{long} {workload.fio}", beside)
         return figure(job, workload.unit, cpu - self.start_cost)
@@ -85,4 +88,5 @@ def figure(job: dict, unit: str, cpu: float) -> Figure:
     percentile = main["clat_ns"].get("percentile", {})
     mean, p99 = main["lat_ns"]["mean"] / 1000, percentile.get("99.000000", 0) / 1000
     value = {"us": mean, "us p99": p99, "kIOPS": iops / 1000, "MB/s": bandwidth / 1e6}[unit]
-    return Figure(value, iops, mean, percentile.get("50.000000", 0) / 1000, p99, cpu * 1e6 / ios, ios)
+    return Figure(value, iops, mean, main["lat_ns"]["min"] / 1000, percentile.get("50.000000", 0) / 1000, p99,
+                  cpu * 1e6 / ios, ios)

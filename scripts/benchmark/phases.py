@@ -35,15 +35,19 @@ def one(**options: object) -> Callable[[str, Path], list[Contestant]]:
     return lambda name, module: [Braid(name, module, **options)]
 
 
+def everyone() -> list[Contestant]:
+    return [Raw("raw"), Drbd("drbd 8.4"), Md("md+nvme/tcp"), Nvme("nvme/tcp")]
+
+
 PHASES = [
-    Phase("two replicas", "drbd 8.4", lambda: [Raw("raw"), Drbd("drbd 8.4"), Md("md+nvme/tcp"), Nvme("nvme/tcp")],
-          one(), [*WRITES, *OTHERS]),
-    Phase("cold", "drbd 8.4", lambda: [Raw("raw"), Drbd("drbd 8.4"), Md("md+nvme/tcp"), Nvme("nvme/tcp")],
-          one(), [COLD], disk_mib=32768, warm_mib=1),
-    Phase("one replica missing", "drbd 8.4", lambda: [Drbd("drbd 8.4", missing=True), Md("md+nvme/tcp", missing=True)],
+    Phase("two replicas", "drbd 8.4", everyone, one(), [*WRITES, *OTHERS]),
+    Phase("cold", "drbd 8.4", everyone, one(), [COLD], disk_mib=32768, warm_mib=1),
+    Phase("one replica missing", "drbd 8.4",
+          lambda: [Drbd("drbd 8.4", missing=True), Md("md+nvme/tcp", missing=True)],
           one(missing=True), [DEPTHS[2]]),
     Phase("no peers", "raw", lambda: [Raw("raw")], one(nodes=1), [DEPTHS[2]]),
-    Phase("three replicas", "md+nvme/tcp", lambda: [Md("md+nvme/tcp", nodes=3)], one(nodes=3), [DEPTHS[0], DEPTHS[2], SIZES[1]]),
+    Phase("three replicas", "md+nvme/tcp", lambda: [Md("md+nvme/tcp", nodes=3)], one(nodes=3),
+          [DEPTHS[0], DEPTHS[2], SIZES[1]]),
     Phase("connections", "braid", lambda: [],
           lambda name, module: [Braid(name, module), Braid(f"{name} crc32c", module, checksums=True),
                                 Braid(f"{name} tls", module, tls=True)],
@@ -88,9 +92,8 @@ def _start(stack: ExitStack, phase: Phase, plan: Plan, folder: Path) -> list[tup
         machine = uml.Uml(f"{phase.name.replace(' ', '-')}-{number}", uml.PLAIN, folder, memory=4096)
         stack.callback(machine.kill)
         machine.boot()
-        rig, meter = Rig(machine, 16, phase.disk_mib, phase.warm_mib), Meter(machine, phase.warm_mib, plan.seconds)
-        if phase.warm_mib < 64:
-            meter.size_mib = phase.disk_mib
+        rig = Rig(machine, 16, phase.disk_mib, phase.warm_mib)
+        meter = Meter(machine, phase.warm_mib, plan.seconds)
         for contestant in [*(phase.contestants() if number == 0 else []), *phase.braid(name, module)]:
             turns.append((contestant.name, stack.enter_context(contestant.start(rig)), meter))
         if phase.lo_delay_ms:

@@ -29,8 +29,10 @@ def draw(figures: Figures) -> str:
     speed = {name: [(x, value * x / 1e6) for x, value in points]
              for name, points in series(figures, r"(\d+[kM]) sequential write, depth \d+", "iops").items()}
     names = list(dict.fromkeys([*latency, *speed]))
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * WIDTH}" height="{HEIGHT + 20 * len(names)}" '
-             'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>']
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" '
+             f'width="{2 * WIDTH}" height="{HEIGHT + 20 * len(names)}" '
+             'font-family="sans-serif" font-size="11">',
+             '<rect width="100%" height="100%" fill="white"/>']
     parts += panel(0, "4k random write: mean latency in us", "depth", latency, names)
     parts += panel(WIDTH, "sequential write: MB/s", "bytes a request", speed, names)
     for number, name in enumerate(names):
@@ -65,7 +67,8 @@ def panel(left: int, title: str, below: str, data: Series, names: list[str]) -> 
     for value in xs:
         x, _ = place(value, low)
         yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{value:g}</text>'
-    yield f'<text x="{left + LEFT + across / 2}" y="{HEIGHT - BOTTOM + 36}" text-anchor="middle">{below}</text>'
+    middle = left + LEFT + across / 2
+    yield f'<text x="{middle}" y="{HEIGHT - BOTTOM + 36}" text-anchor="middle">{below}</text>'
     for name, line in data.items():
         path = " L".join("{:.1f} {:.1f}".format(*place(*point)) for point in sorted(line))
         yield f'<path d="M{path}" fill="none" stroke="{colour(names, name)}" stroke-width="2"/>'

@@ -114,7 +114,8 @@ def take(meter: Meter, name: str, device: str, workload: Workload, resource: Bra
     recorder.terminate()
     recorder.wait()
     after = counters(machine, resource)
-    script = subprocess.run(["perf", "script", "-i", str(data), "-F", "ip"], text=True, capture_output=True, check=False)
+    script = subprocess.run(["perf", "script", "-i", str(data), "-F", "ip"], text=True, capture_output=True,
+                            check=False)
     functions = Counter(symbols.find(int(line, 16)) for line in script.stdout.split())
     if functions.total() < 100:
         raise LabError(f"perf took {functions.total()} samples: {script.stderr[-500:]}")
@@ -131,7 +132,7 @@ def take(meter: Meter, name: str, device: str, workload: Workload, resource: Bra
 TRACE = "/sys/kernel/tracing"
 # Of each machine: MiB of its disks, and of these that are written beforehand; what is measured.
 GROUPS = [(256, 128, [DEPTHS[0], DEPTHS[2], SIZES[1], SIZES[3], OTHERS[2], OTHERS[3], OTHERS[4]]),
-          (32768, 1, [replace(COLD, ios=20000)])]
+          (32768, 1, [COLD])]
 
 
 def short(comm: str) -> str:
@@ -142,12 +143,14 @@ def short(comm: str) -> str:
 def switches(meter: Meter, device: str, workload: Workload) -> Counter:
     """Switches per request to each thread, and what the one before it did: R+ was preempted, S and D wait."""
     machine, found = meter.machine, Counter()
-    machine.run(f"mountpoint -q {TRACE} || mount -t tracefs tracefs {TRACE}; cd {TRACE}; echo 32768 >buffer_size_kb;"
-                "echo >trace; echo 1 >events/sched/sched_switch/enable; echo 1 >tracing_on")
+    machine.run(f"mountpoint -q {TRACE} || mount -t tracefs tracefs {TRACE}; cd {TRACE};"
+                "echo 32768 >buffer_size_kb; echo >trace; echo 1 >events/sched/sched_switch/enable;"
+                "echo 1 >tracing_on")
     figure = meter.measure(device, replace(workload, ios=5000))
-    machine.run(f"cd {TRACE}; echo 0 >tracing_on; echo 0 >events/sched/sched_switch/enable; cat trace >/lab/switches;"
-                "echo >trace", timeout=60)
-    pattern = re.compile(r"prev_comm=(.*) prev_pid=\d+ prev_prio=\d+ prev_state=(\S+) ==> next_comm=(.*) next_pid=")
+    machine.run(f"cd {TRACE}; echo 0 >tracing_on; echo 0 >events/sched/sched_switch/enable;"
+                "cat trace >/lab/switches; echo >trace", timeout=60)
+    pattern = re.compile(
+        r"prev_comm=(.*) prev_pid=\d+ prev_prio=\d+ prev_state=(\S+) ==> next_comm=(.*) next_pid=")
     for line in (machine.share / "switches").open(errors="replace"):
         if match := pattern.search(line):
             found[short(match[1]), match[2], short(match[3])] += 1
@@ -163,8 +166,8 @@ def run(plan: Plan, folder: Path) -> Iterator[list[str]]:
             try:
                 if wanted:
                     machine.boot()
-                    rig, meter = Rig(machine, 8, disk_mib, warm_mib), Meter(machine, 128, max(plan.seconds, 2))
-                    yield from _run(name, module, rig, meter, wanted)
+                    rig = Rig(machine, 8, disk_mib, warm_mib)
+                    yield from _run(name, module, rig, Meter(machine, 128, max(plan.seconds, 2)), wanted)
             finally:
                 machine.kill()
 
@@ -184,7 +187,8 @@ def report(profile: Profile, top: int = 20) -> list[str]:
     for (module, _), count in profile.functions.items():
         modules[module] += count
     lines = [f"### {profile.contestant}: {profile.workload}", "",
-             f"{profile.cpu_us:.1f} us of processor a request, {profile.requests} requests, {total} samples.", "",
+             f"{profile.cpu_us:.1f} us of processor a request, {profile.requests} requests, {total} samples.",
+             "",
              "| per request | |", "|---|---|"]
     lines += [f"| {key} | {value:.3f} |" for key, value in profile.counts.items()]
     lines += [f"| stage {stage}, us: median, p99 | {median:.1f}, {high:.1f} |"

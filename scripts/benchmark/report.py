@@ -3,17 +3,18 @@
 import statistics
 from collections.abc import Iterable
 
+from .measure import Figure
 from .phases import Figures, Phase
 
 HEADING = (f"{'':44} {'':16} {'median':>10} {'':6} {'x base':>7} {'min..max':>12}   "
            f"{'cpu us':>8} {'x base':>7} {'min..max':>12}")
 
-STALL_US = 150e3  # nobody's normal latency: something waits for a timer
-
-
-def stalled(values: list) -> bool:
-    """Whether the median round has requests that took so long; its ratios would say nothing."""
-    return statistics.median(it.p99_us for it in values) > STALL_US
+def stalled(values: list[Figure]) -> bool:
+    """Whether requests waited for a timer, far beyond what they need: ratios would say nothing then."""
+    high = statistics.median(it.p99_us for it in values)
+    if statistics.median(it.requests for it in values) < 10:
+        return True
+    return high > 150e3 and high > 500 * statistics.median(it.min_us for it in values)
 
 
 def ratio(values: Iterable[float], base: Iterable[float]) -> tuple[float, float, float]:

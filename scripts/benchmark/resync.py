@@ -69,7 +69,8 @@ def run(plan: Plan, folder: Path) -> dict[str, list[Resync]]:
             machine = uml.Uml(f"resync-{number}", uml.PLAIN, folder, memory=6144)
             stack.callback(machine.kill)
             machine.boot()
-            rig, meter = Rig(machine, 8, DISK_MIB, DISK_MIB), Meter(machine, DIRTY_MIB, min(plan.seconds, 0.5))
+            rig = Rig(machine, 8, DISK_MIB, DISK_MIB)
+            meter = Meter(machine, DIRTY_MIB, min(plan.seconds, 0.5))
             if number == 0:
                 for kind in ("drbd 8.4", "drbd 8.4 unbound"):
                     pair = stack.enter_context(Drbd(kind).pair(rig))
@@ -89,7 +90,8 @@ def run(plan: Plan, folder: Path) -> dict[str, list[Resync]]:
 
 def table(figures: dict[str, list[Resync]]) -> list[str]:
     lines = [f"{NAME} of {DIRTY_MIB} MiB; p99 of 4k random writes of depth 4 beside it",
-             f"  {'':18} {'MB/s':>8} {'min..max':>14} {'cpu ms/MB':>10} {'p99 us':>9} {'without':>9} {'ratio':>6} {'min..max':>12}"]
+             f"  {'':18} {'MB/s':>8} {'min..max':>14} {'cpu ms/MB':>10} "
+             f"{'p99 us':>9} {'without':>9} {'ratio':>6} {'min..max':>12}"]
     for name, rounds in figures.items():
         speeds = [it.mb_per_s for it in rounds]
         ratios = [it.beside_us / it.without_us for it in rounds]
