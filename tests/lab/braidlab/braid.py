@@ -152,6 +152,9 @@ class Node:
     def state(self) -> dict:
         return self.do("resource-get")
 
+    def state_of_migration(self) -> str:
+        return self.state().get("migration", "none")
+
     def volume(self, volume: int = 0) -> dict:
         return next(it for it in self.dump("volume-get") if it["volume"] == volume)
 

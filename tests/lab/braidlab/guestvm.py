@@ -4,6 +4,7 @@
 Its kernel is the project's (tests/lab/kernels/guest.config), its only program tests/lab/vm/init.c: it boots within a
 second or two of processor time, so that it is of use also where KVM itself is emulated.
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from .cluster import QemuCluster, QemuHost
 from .errors import LabError
 from .kernels import TOP
 from .lan import CLIENT, GUEST, Lan
+from .machine import Result
 from .modules import BUILD
 from .qemu import CACHE
 
@@ -70,12 +72,7 @@ def image() -> Image:
     if not initrd.exists():
         initrd.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as tree:
-            built = subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", f"{tree}/init", PROGRAM,
-                                    "-lsqlite3", "-lm"], text=True, check=False, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-            if built.returncode != 0:
-                raise LabError(f"{PROGRAM}: {built.stdout}")
-            subprocess.run(["strip", f"{tree}/init"], check=True)
+            _run(["gcc", "-O2", "-Wall", "-Wextra", "-static", "-s", "-o", f"{tree}/init", PROGRAM, "-lsqlite3", "-lm"])
             temporary = initrd.with_suffix(f".{os.getpid()}")
             subprocess.run(f"mkdir dev && mknod dev/console c 5 1 && find . | cpio --quiet -o -H newc >{temporary}",
                            shell=True, cwd=tree, check=True)
@@ -83,43 +80,66 @@ def image() -> Image:
     return Image(folder / "build/arch/x86/boot/bzImage", initrd)
 
 
+# Run once a boot, with the MAC of the card to the LAN and the files that make_files() left. The host's root is this
+# machine's, so what it must not find there is taken away. libvirt has to know the user that QEMU would run as had
+# it not been told another; it asks each emulator that it finds what it can do; and the bridge has one way out,
+# so nothing to find out.
+PREPARE = """
+set -e
+for module in tun vhost_net bridge kvm_intel kvm_amd; do modprobe -q $module || true; done
+test -c /dev/kvm
+cp /lab/rig/hosts /etc/hosts
+grep -q ^libvirt-qemu: /etc/passwd || {
+    echo libvirt-qemu:x:64055:64055::/:/bin/false >>/etc/passwd
+    echo libvirt-qemu:x:64055: >>/etc/group
+    echo kvm:x:64056: >>/etc/group
+}
+rm -f /usr/bin/qemu-system-i386
+mkdir -p /etc/libvirt /run/libvirt /etc/pki /var/cache/libvirt/qemu
+cp /lab/rig/*.conf /etc/libvirt
+cp -r /lab/rig/pki/* /etc/pki
+[ ! -d /lab/rig/capabilities ] || cp -r /lab/rig/capabilities /var/cache/libvirt/qemu
+ip link add lan type bridge forward_delay 0 mcast_snooping 0
+for address in /sys/class/net/*/address; do
+    if [ "$(cat $address)" = $1 ]; then card=$(basename ${address%/address}); fi
+done
+ip link set $card name uplink
+ip link set uplink master lan up
+ip link set lan up
+"""
+
+
 class Rig:
     """What hosts need to run virtual machines: KVM, the bridge "lan", libvirtd, names, keys."""
 
     def __init__(self, cluster: QemuCluster, lan: Lan):
         self.cluster, self.lan = cluster, lan
+        self.keys = make_keys(cluster.hosts)
 
     def prepare(self, host: QemuHost) -> None:
-        """After each start of a host, which remembers nothing."""
-        self._plug(host)
-        names = "".join(f"{it.address} {it.name}\n" for it in self.cluster.hosts)
-        host.run(f"printf '127.0.0.1 localhost\\n{names}' >/etc/hosts")
-        module = "kvm_intel" if "vmx" in host.run("cat /proc/cpuinfo").out.split() else "kvm_amd"
-        host.run(["modprobe", "-a", module, "tun", "vhost_net"])
-        # libvirt asks each emulator that it finds what it can do.
-        host.run("rm -f /usr/bin/qemu-system-i386; mkdir -p /etc/libvirt /run/libvirt; ldconfig -p >/dev/null")
-        host.machine.write("/etc/libvirt/libvirtd.conf", LIBVIRTD)
-        host.machine.write("/etc/libvirt/qemu.conf", QEMU_CONF)
-
-    def install_keys(self, host: QemuHost, node_file: str) -> None:
-        """libvirt's and QEMU's files, from the node's own: the same certificates prove who it is."""
-        host.run(["/usr/bin/python3", "-c", SPLIT_KEYS, node_file])
-
-    def start_libvirtd(self, host: QemuHost) -> None:
-        """Starts it and waits until it answers. What it found out about QEMU is kept for other hosts and runs."""
+        """After each start of a host, which remembers nothing; until libvirt answers."""
         known = self._capabilities(host)
-        if known.exists():
-            host.run(f"mkdir -p /var/cache/libvirt/qemu && cp -r {host.machine.inside(known)} "
-                     "/var/cache/libvirt/qemu/capabilities")
-        host.start("exec libvirtd --listen >/lab/libvirtd.out 2>&1")
-        host.wait_for(lambda: self.virsh(host, "list", check=False).rc == 0, 60, "libvirtd to answer")
+        self._make_files(host, known)
+        mac = self._plug(host)
+        host.run(["sh", "-c", PREPARE, "sh", mac])
+        self.start_libvirtd(host)
         if not known.exists():
             self._keep_capabilities(host, known)
+
+    def start_libvirtd(self, host: QemuHost) -> None:
+        """Starts it and waits until it answers."""
+        daemon = host.start("exec libvirtd --listen >/lab/libvirtd.out 2>&1")
+
+        def answers() -> bool:
+            if daemon.done():
+                raise LabError(f"{host.name}: libvirtd ended: {(host.machine.share / 'libvirtd.log').read_text()}")
+            return self.virsh(host, "list", check=False).rc == 0
+        host.wait_for(answers, 60, "libvirtd to answer")
 
     def kill_libvirtd(self, host: QemuHost) -> None:
         host.run("pkill -KILL -x libvirtd")
 
-    def virsh(self, host: QemuHost, *words: str, check: bool = True, timeout: float = 60):
+    def virsh(self, host: QemuHost, *words: str, check: bool = True, timeout: float = 60) -> Result:
         return host.run(["virsh", "-q", "-c", "qemu:///system", *words], check=check, timeout=timeout)
 
     def state(self, host: QemuHost, name: str) -> str:
@@ -128,60 +148,97 @@ class Rig:
 
     # Inside
 
-    def _plug(self, host: QemuHost) -> None:
+    def _make_files(self, host: QemuHost, known: Path) -> None:
+        """What prepare() finds below /lab/rig."""
+        rig = host.machine.share / "rig"
+        shutil.rmtree(rig, ignore_errors=True)
+        shutil.copytree(self.keys / host.name, rig / "pki")
+        (rig / "libvirtd.conf").write_text(LIBVIRTD)
+        (rig / "qemu.conf").write_text(QEMU_CONF)
+        (rig / "hosts").write_text("127.0.0.1 localhost\n" + "".join(
+            f"{it.address} {it.name}\n" for it in self.cluster.hosts))
+        if known.exists():
+            shutil.copytree(known, rig / "capabilities")
+
+    def _plug(self, host: QemuHost) -> str:
+        """Plugs the card to the LAN and waits until the host has it; its MAC."""
         card, port = self.lan.port(host.name)
         mac = f"52:54:00:99:01:{host.number:02x}"
         qmp = host.machine.qmp
         qmp.command("netdev_add", type="dgram", id="lan", local={"type": "unix", "path": card},
                     remote={"type": "unix", "path": port})
         qmp.command("device_add", driver="virtio-net-pci", id="card-lan", netdev="lan", mac=mac)
-        path = host.wait_for(lambda: host.run(f"grep -lix {mac} /sys/class/net/*/address", check=False).out.strip(),
-                             10, "the network card to the LAN")
-        # The bridge has nothing to find out: there is one way out.
-        host.run(f"modprobe bridge; ip link add lan type bridge forward_delay 0 mcast_snooping 0; "
-                 f"ip link set {str(path).split('/')[-2]} name uplink; ip link set uplink master lan up; "
-                 "ip link set lan up; sysctl -q net.ipv6.conf.all.disable_ipv6=1")
+        host.wait_for(lambda: host.run(f"grep -lix {mac} /sys/class/net/*/address", check=False).rc == 0, 10,
+                      "the network card to the LAN")
+        return mac
 
     def _capabilities(self, host: QemuHost) -> Path:
-        parts = [host.machine.kernel.release, str(host.machine.memory), json.dumps(host.machine.variant.speed)]
+        """Where what libvirt found out about QEMU is kept between runs: it takes it a minute on such hosts."""
+        parts = [host.machine.kernel.release, str(host.machine.variant.speed)]
         for file in ("/usr/bin/qemu-system-x86_64", "/usr/sbin/libvirtd"):
             stat = os.stat(file)
             parts.append(f"{file} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
         return CACHE / "libvirt" / hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16] / "capabilities"
 
     def _keep_capabilities(self, host: QemuHost, known: Path) -> None:
+        self.virsh(host, "domcapabilities", "--virttype", "kvm")  # it asks QEMU when it first has to
         host.run("rm -rf /lab/capabilities; cp -r /var/cache/libvirt/qemu/capabilities /lab/")
-        made = host.machine.share / "capabilities"
-        if not any(made.iterdir()):
-            return
         known.parent.mkdir(parents=True, exist_ok=True)
-        temporary = known.with_suffix(f".{os.getpid()}")
-        shutil.copytree(made, temporary)
+        temporary = known.with_suffix(f".{os.getpid()}-{host.name}")
+        shutil.copytree(host.machine.share / "capabilities", temporary)
         try:
             temporary.rename(known)
         except OSError:  # another host was first
             shutil.rmtree(temporary)
 
 
-# Of node.pem: the private key, the node's certificate, the authority's.
-SPLIT_KEYS = r"""
-import os, re, sys
-text = open(sys.argv[1]).read()
-parts = re.findall(r"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----\n", text, re.S)
-blocks = [match.group(0) for match in re.finditer(r"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----\n", text, re.S)]
-(key,) = [block for block in blocks if "PRIVATE KEY" in block]
-own, authority = [block for block in blocks if "CERTIFICATE" in block]
-os.umask(0o077)
-for path, block in {
-        "CA/cacert.pem": authority, "libvirt/servercert.pem": own, "libvirt/private/serverkey.pem": key,
-        "libvirt/clientcert.pem": own, "libvirt/private/clientkey.pem": key, "qemu/ca-cert.pem": authority,
-        "qemu/server-cert.pem": own, "qemu/server-key.pem": key, "qemu/client-cert.pem": own,
-        "qemu/client-key.pem": key}.items():
-    path = "/etc/pki/" + path
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(block)
-"""
+def make_keys(hosts: list[QemuHost]) -> Path:
+    """An authority and a certificate for each host, as libvirt's manual wants them; a folder for each host."""
+    names = {host.name: host.address for host in hosts}
+    key = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
+    folder = CACHE / "libvirt" / f"keys-{key}"
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        made = Path(temporary, "keys")
+        made.mkdir()
+        new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+               "-days", "3650"]
+        authority, secret = made / "authority.pem", made / "authority.key"
+        _run([*new, "-keyout", secret, "-out", authority, "-subj", "/CN=lab",
+              "-addext", "keyUsage=critical,keyCertSign"])
+        for name, address in names.items():
+            key, certificate = made / f"{name}.key", made / f"{name}.pem"
+            _run([*new, "-CA", authority, "-CAkey", secret, "-subj", f"/CN={name}", "-keyout", key,
+                  "-out", certificate, "-addext", "basicConstraints=critical,CA:FALSE",
+                  "-addext", f"subjectAltName=DNS:{name},IP:{address}",
+                  "-addext", "keyUsage=critical,digitalSignature,keyEncipherment",
+                  "-addext", "extendedKeyUsage=serverAuth,clientAuth"])
+            # Where libvirt and QEMU look for them.
+            places = {"CA/cacert": authority, "qemu/ca-cert": authority}
+            for end in ("server", "client"):
+                places |= {f"libvirt/{end}cert": certificate, f"libvirt/private/{end}key": key,
+                           f"qemu/{end}-cert": certificate, f"qemu/{end}-key": key}
+            for place, file in places.items():
+                target = made / name / f"{place}.pem"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+        with contextlib.suppress(OSError):  # another run was first
+            made.rename(folder)
+    return folder
+
+
+def _run(command: list) -> None:
+    done = subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise LabError(f"{command}: {done.stdout}")
+
+
+def virtio_port(host: QemuHost, name: str) -> str:
+    """The device on a host of a port that was plugged under a name."""
+    find = f"for d in /sys/class/virtio-ports/*; do [ \"$(cat $d/name)\" != {name} ] || echo /dev/${{d##*/}}; done"
+    return str(host.wait_for(lambda: host.run(find).out.strip(), 10, f"port {name}"))
 
 
 def domain_xml(host: QemuHost, name: str, disks: list[str], mode: str = "database") -> str:

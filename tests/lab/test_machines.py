@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A virtual machine with a database on a mirrored disk: hosts die under it, and it moves while it commits."""
+import pytest
+from braidlab.errors import LabError
+from braidlab.machines import machine_on
+
+# Two hosts that can run it and one that only votes.
+HOSTS = {"names": ["a", "b", "c"], "witnesses": ["c"], "size": 40 << 20}
+
+
+@pytest.mark.vm
+def test_a_machine_outlives_its_host_and_moves_back(lab):
+    """P1, P4: all that was reported is there, on another host and after a migration; it never ran twice."""
+    with machine_on(lab, **HOSTS) as r:
+        a, b, _ = r.nodes
+        r.client.start()
+        r.client.wait_commits(20, 300)
+        a.host.power_cut()
+        r.take_over(b)
+        r.start_machine(b)
+        r.client.wait_commits(20, 300)
+        r.client.stop()
+        assert r.client.check() >= 40
+        r.client.start()
+        r.power_on(a)
+        r.wait_in_sync(a, b)
+        r.migrate(b, a)
+        assert r.runs_on() == [a]
+        r.client.wait_commits(20, 300)
+        r.client.stop()
+        r.client.check()
+        r.client.must_have_run_once()
+        boots = {life.boot for life in r.client.lives}
+        assert len(boots) == 2, f"a migration is no new start: {r.client.lives}"
+        r.kill_machine(a)
+        r.client.judge(r.read_database(a))
+        r.compare([a, b])
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_a_migration_fails(lab):
+    """P1, P4: wherever it fails there is one machine, which runs where it did, or goes on at the target."""
+    with machine_on(lab, **HOSTS) as r:
+        a, b, _ = r.nodes
+        r.client.start()
+        r.client.wait_commits(20, 300)
+
+        # The target has no libvirt: it is not even asked for the disk.
+        r.rig.kill_libvirtd(b.host)
+        granted = r.grant(a, b)
+        refused = r.send_machine(a, b).wait(120, check=False)
+        assert refused.rc != 0 and "error" in refused.err
+        r.adm(a, "end-migrate", r.name)
+        assert granted.wait(60, check=False).rc != 0
+        r.client.wait_commits(20, 300)
+        r.rig.start_libvirtd(b.host)
+
+        # Without a grant the target's QEMU cannot open the disk.
+        refused = r.send_machine(a, b).wait(120, check=False)
+        assert refused.rc != 0 and "Read-only" in refused.err, refused
+        r.client.wait_commits(20, 300)
+        assert r.runs_on() == [a]
+
+        # The network between the two goes while memory is on its way.
+        granted = r.grant(a, b)
+        r.cluster.link("a", "b").impair(rate_mbit=4)
+        sent = r.send_machine(a, b)
+        b.wait(lambda: r.state(b) != "", "the machine to arrive", 60)
+        r.cut(a, b)
+        r.client.wait_commits(20, 600)  # b is dropped, and with it the grant
+        r.cluster.link("a", "b").heal()
+        with pytest.raises(LabError):
+            sent.wait(300)
+        granted.wait(60, check=False)
+        r.wait_in_sync(a, b)
+        b.wait(lambda: r.state(b) == "", "the rest of it to go", 120)
+        assert r.runs_on() == [a]
+
+        r.migrate(a, b)
+        r.client.wait_commits(20, 300)
+        r.client.stop()
+        r.client.check()
+        r.client.must_have_run_once()
+        assert len({life.boot for life in r.client.lives}) == 1
+
+
+@pytest.mark.vm
+@pytest.mark.long
+def test_writes_to_two_disks_keep_their_order(lab):
+    """P1: B was written only after A had completed; after a failover there is never a B without its A."""
+    with machine_on(lab, **HOSTS | {"size": 8 << 20}, volumes=2, mode="order") as r:
+        a, b, _ = r.nodes
+        for one, other in ((a, b), (b, a)):
+            seen = sum(r.client.written.values())
+            one.wait(lambda seen=seen: sum(r.client.written.values()) > seen + 100, "writes", 120)
+            one.host.power_cut()
+            r.take_over(other)
+            reported = dict(r.client.written)
+            numbers = [r.numbers(other, volume) for volume in (0, 1)]
+            assert len(reported) == 4, f"not all writers wrote: {reported}"
+            for writer, number in reported.items():
+                first, second = (numbers[volume][writer] for volume in (0, 1))
+                assert first >= second, f"writer {writer}: B has {second}, A only {first}"
+                assert second >= number, f"writer {writer}: {number} was reported, B has {second}"
+                assert first - second <= 1, f"writer {writer}: A has {first}, B {second}: it waits for B"
+            r.start_machine(other)
+            r.power_on(one)
+            r.wait_in_sync(a, b)
+        r.client.must_have_run_once()
