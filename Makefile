@@ -52,7 +52,7 @@ lint: packages ## formatting, static analysis, generated files, kernel style and
 bench: packages ## Braid beside DRBD 8.4, md raid1, NVMe/TCP and a raw disk, in the UML lane: about 15 minutes
 	$(PYTHON) scripts/bench $(ARGS)
 
-demo: packages userland ## a disk mirrored on three emulated hosts outlives one of them; ARGS=--keep leaves them up
+demo: packages ## a database in a VM outlives its host and moves back alive, on three emulated hosts; ARGS=--keep leaves them up
 	$(PYTHON) scripts/demo $(ARGS)
 
 install: userland ## install braidadm, its man page and completion below DESTDIR/PREFIX

@@ -107,10 +107,10 @@ class MachineResource(VmResource):
             node.wait(lambda node=node: granted.done() or node.state_of_migration() != "none", "the grant")
         return granted
 
-    def send_machine(self, source: Node, target: Node) -> Process:
+    def send_machine(self, source: Node, target: Node, *options: str) -> Process:
         """libvirt's part of a migration, which goes on by itself."""
         return source.host.start(["virsh", "-q", "-c", "qemu:///system", "migrate", "--live", "--p2p", "--tls",
-                                  "--migrateuri", f"tcp://{target.host.name}", self.name,
+                                  "--migrateuri", f"tcp://{target.host.name}", *options, self.name,
                                   f"qemu+tls://{target.host.address}/system"])
 
     def migrate(self, source: Node, target: Node, timeout: float = 120) -> None:

@@ -5,7 +5,7 @@
  *
  * database  A SQLite database with full sync on an ext4 on the first disk. A transaction is answered only
  *           after its commit.
- *               put N TEXT   ->  put N ok BOOT, or: put N failed WHY
+ *               put N TEXT   ->  put N ok BOOT, or: put N failed BOOT WHY
  *               list N       ->  listed N:TEXT N:TEXT ..., from N on, as many as fit
  *               check        ->  checked BOOT WORD COUNT MAX, WORD being what PRAGMA integrity_check says
  * order     No file system. Writers, a block each: a number to the first disk, once that has completed
@@ -140,7 +140,7 @@ static void put(long long n, const char *text)
 	if (same)
 		report("put %lld ok %s", n, boot);
 	else
-		report("put %lld failed %s", n, known ? "another text is there" : sqlite3_errmsg(db));
+		report("put %lld failed %s %s", n, boot, known ? "another text is there" : sqlite3_errmsg(db));
 }
 
 static void list(long long from)
