@@ -177,7 +177,7 @@ def test_writes_to_two_disks_keep_their_order(lab):
         a, b, _ = r.nodes
         for one, other in ((a, b), (b, a)):
             seen = sum(r.client.written.values())
-            one.wait(lambda seen=seen: sum(r.client.written.values()) > seen + 100, "writes", 120)
+            one.wait(lambda seen=seen: sum(r.client.written.values()) > seen + 100, "writes", 30)
             one.host.power_cut()
             r.take_over(other)
             reported = dict(r.client.written)
