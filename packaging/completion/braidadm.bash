@@ -23,13 +23,13 @@ _braidadm() {
 	dump | up | down | adjust | connect | disconnect | attach | detach | resize | invalidate | verify | \
 		pause-sync | resume-sync | suspend-io | resume-io | create-md | dump-md | wipe-md | status | events | role | \
 		dstate | cstate | wait-connect | wait-sync | init | primary | secondary | explain | history | migrate | \
-		end-migrate | resolve | add-peer | forget-peer | replace)
+		end-migrate | resolve | add-peer | forget-peer | replace | vm)
 		[[ $word == -* ]] || names=$(braidadm sh-resources "${file[@]}" 2>/dev/null)
 		;;
 	esac
 	case $verb in
 	"") words="version status events role dstate cstate wait-connect wait-sync dump up down adjust connect disconnect attach detach resize
-		invalidate verify pause-sync resume-sync suspend-io resume-io create-md dump-md wipe-md init primary secondary drain undrain
+		invalidate verify pause-sync resume-sync suspend-io resume-io create-md dump-md wipe-md init primary secondary drain undrain vm
 		explain history migrate end-migrate resolve add-peer forget-peer replace cert sh-nop sh-resources --help --version" ;;
 	version) words="--json --help" ;;
 	dump)
@@ -56,6 +56,7 @@ _braidadm() {
 		[[ $word == -* ]] || words=$names
 		;;
 	init) words="--equal --primary --help $names" ;;
+	vm) words="define start stop kill migrate console status undefine --cancel --json --help $names" ;;
 	drain | undrain) words="--help $HOSTNAME" ;;
 	primary | secondary) words="--force --help $names" ;;
 	explain | history) words="--json --help $names" ;;

@@ -50,6 +50,7 @@ constexpr std::array verb_table{
     Verb{"secondary", "Stop using the volumes on this node", configure_secondary},
     Verb{"drain", "Prepare this host for a shutdown: Primary of nothing", configure_drain},
     Verb{"undrain", "Let this host become Primary again", configure_undrain},
+    Verb{"vm", "Define, start, stop, move and show the machine of a resource", configure_vm},
     Verb{"explain", "Say why a resource is as it is, and what to do", configure_explain},
     Verb{"history", "Show the lineage of a resource, and those before it", configure_history},
     Verb{"migrate", "Let another node take the volumes over while both have them open",

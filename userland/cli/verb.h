@@ -134,6 +134,7 @@ Action configure_pause_sync(CLI::App& command);
 Action configure_resume_sync(CLI::App& command);
 Action configure_drain(CLI::App& command);
 Action configure_undrain(CLI::App& command);
+Action configure_vm(CLI::App& command);
 Action configure_suspend_io(CLI::App& command);
 Action configure_resume_io(CLI::App& command);
 

@@ -19,6 +19,9 @@ namespace {
 
 using nlohmann::json;
 
+/// Of a machine's memory.
+constexpr std::chrono::hours migration_patience{1};
+
 /// The daemon of a host decides for that host.
 Attempt<void> check_host(const Context& context, const std::string& host, const char* verb) {
     if (host.empty() || host == context.host) {
@@ -60,7 +63,16 @@ bool drain_resource(Context& context, const json& resource, const std::string& s
     if (!resource.value("ready", false)) {
         return true;
     }
-    if (resource["writer"].is_string() && resource["writer"].get<std::string>() == self) {
+    if (resource.contains("vm") && resource["vm"].value("here", false)) {
+        const auto moved =
+            tell_daemon(context, name, {{"verb", "vm"}, {"do", "migrate"}, {"resource", name}},
+                        migration_patience);
+        if (!moved) {
+            print(context.err, moved.error());
+            return false;
+        }
+        context.out << fmt::format("{}: its machine has moved\n", name);
+    } else if (resource["writer"].is_string() && resource["writer"].get<std::string>() == self) {
         const auto demoted =
             tell_daemon(context, name, {{"verb", "demote"}, {"resource", name}, {"force", false}});
         if (!demoted) {

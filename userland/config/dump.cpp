@@ -181,7 +181,7 @@ std::string dump_text(const Resource& resource, bool defaults) {
     Printer printer;
     printer.open(fmt::format("resource {}", resource.name));
     for (const Section section :
-         {Section::options, Section::net, Section::disk, Section::handlers}) {
+         {Section::options, Section::net, Section::disk, Section::handlers, Section::vm}) {
         print_section(printer, section, Section::resource, resource.settings,
                       defaults ? nullptr : &unset);
     }
@@ -200,7 +200,7 @@ std::string dump_json(const Config& config) {
     for (const Resource& resource : config.resources) {
         Json object{{"resource", resource.name}};
         for (const Section section :
-             {Section::options, Section::net, Section::disk, Section::handlers}) {
+             {Section::options, Section::net, Section::disk, Section::handlers, Section::vm}) {
             object[std::string(name_of(section))] =
                 json_section(section, Section::resource, resource.settings);
         }

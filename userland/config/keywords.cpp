@@ -26,6 +26,8 @@ constexpr std::array integrities{std::string_view("automatic"), std::string_view
 constexpr std::array only_c{std::string_view("C")};
 constexpr std::array only_tcp{std::string_view("tcp")};
 constexpr std::array only_detach{std::string_view("detach")};
+constexpr std::array firmwares{std::string_view("bios"), std::string_view("efi")};
+constexpr std::array virtualizations{std::string_view("kvm"), std::string_view("emulated")};
 constexpr std::array never{std::string_view("never")};
 
 constexpr Levels per_resource = level(common) | level(resource);
@@ -87,6 +89,13 @@ constexpr Keyword handler(std::string_view name, std::string_view doc) {
     return bound<&Settings::handlers, Member>({handlers, name, Form::text, doc, top, per_resource});
 }
 
+template <auto Member>
+constexpr Keyword vm_option(Keyword row) {
+    row.section = vm;
+    row.levels = per_resource;
+    return bound<&Settings::vm, Member>(row);
+}
+
 /// An option of DRBD that can only have the value that Braid always has.
 constexpr Keyword fixed(Section section, std::string_view name, Levels levels,
                         std::span<const std::string_view> names, std::string_view otherwise) {
@@ -117,6 +126,10 @@ constexpr Keyword time(std::string_view name, std::uint64_t min, std::uint64_t m
             .min = min,
             .max = max,
             .unit = unit};
+}
+
+constexpr Keyword text(std::string_view name, std::string_view doc) {
+    return {.section = top, .name = name, .form = Form::text, .doc = doc};
 }
 
 constexpr Keyword rate(std::string_view name, std::string_view doc) {
@@ -187,6 +200,7 @@ constexpr std::array table{
     block(common, "net", net, "Options of all connections"),
     block(common, "disk", disk, "Options of all resyncs and verifies"),
     block(common, "handlers", handlers, "Commands for events"),
+    block(common, "vm", vm, "What all virtual machines have"),
     block(common, "startup", startup, "Nothing; taken for the sake of files written for DRBD"),
     instead(common, "syncer", "use disk { c-max-rate ...; }"),
     instead(common, "proxy", no_proxy),
@@ -195,6 +209,7 @@ constexpr std::array table{
     block(resource, "net", net, "Options of its connections"),
     block(resource, "disk", disk, "Options of its resyncs and verifies"),
     block(resource, "handlers", handlers, "Commands for events"),
+    block(resource, "vm", vm, "The virtual machine whose disks the volumes are"),
     block(resource, "startup", startup, "Nothing; taken for the sake of files written for DRBD"),
     block(resource, "on", on, "A member that has the volumes"),
     block(resource, "witness", witness, "A member that only votes"),
@@ -415,6 +430,7 @@ constexpr std::array table{
                                              "This node's replica will be resynced"),
     handler<&Handlers::after_resync_target>("after-resync-target",
                                             "This node's replica is in sync again"),
+    handler<&Handlers::vm_failed>("vm-failed", "Every host has given the virtual machine up"),
     instead(handlers, "before-resync-source", "use 'before-resync-target' on the other node"),
     instead(handlers, "initial-split-brain", "use the handler 'split-brain'"),
     instead(handlers, "pri-lost", never_loses),
@@ -423,6 +439,57 @@ constexpr std::array table{
     instead(handlers, "outdate-peer", "use the handler 'fence-peer'"),
     instead(handlers, "unfence-peer", "remove it: have 'fence-peer' undo nothing that lasts"),
     instead(handlers, "disconnected", use_degraded),
+
+    // ---- vm ----
+    vm_option<&Vm::domain>(
+        text("domain", "A file with the XML of a libvirt domain; its disks are replaced")),
+    vm_option<&Vm::memory>({.section = vm,
+                            .name = "memory",
+                            .form = Form::size,
+                            .doc = "Without 'domain': memory of the machine",
+                            .max = kib * kib * kib * kib,
+                            .unit = kib * kib}),
+    vm_option<&Vm::vcpus>({.section = vm,
+                           .name = "vcpus",
+                           .form = Form::number,
+                           .doc = "Without 'domain': its processors",
+                           .min = 1,
+                           .max = 1024}),
+    vm_option<&Vm::cpu>(
+        text("cpu", "Without 'domain': libvirt's CPU mode, or the name of a model")),
+    vm_option<&Vm::network>(
+        text("network", "Without 'domain': \"bridge NAME\" or libvirt's \"network NAME\"")),
+    vm_option<&Vm::firmware>({.section = vm,
+                              .name = "firmware",
+                              .form = Form::choice,
+                              .doc = "Without 'domain': what boots the first disk",
+                              .names = firmwares}),
+    vm_option<&Vm::kernel>(text("kernel", "Without 'domain': a kernel to boot instead")),
+    vm_option<&Vm::initrd>(text("initrd", "Its initial file system")),
+    vm_option<&Vm::cmdline>(text("cmdline", "Its command line")),
+    vm_option<&Vm::virtualization>({.section = vm,
+                                    .name = "virtualization",
+                                    .form = Form::choice,
+                                    .doc = "Without 'domain': by the processor, or emulated",
+                                    .names = virtualizations}),
+    vm_option<&Vm::ha>(boolean("ha", "Start it again after a crash, and elsewhere after a loss")),
+    vm_option<&Vm::prefer>(text("prefer", "Hosts in the order in which it should run there")),
+    vm_option<&Vm::restarts>({.section = vm,
+                              .name = "restarts",
+                              .form = Form::number,
+                              .doc = "How often a host restarts it within 'restart-window'",
+                              .max = 100}),
+    vm_option<&Vm::restart_window>(time("restart-window", second, 24 * 3600 * second, second,
+                                        "Time in which restarts are counted")),
+    vm_option<&Vm::stop_timeout>(time("stop-timeout", second, 24 * 3600 * second, second,
+                                      "How long a machine may take to shut down")),
+    vm_option<&Vm::fence_after>(
+        time("fence-after", 500, 600 * second, second,
+             "How long after its leases a host without contact kills it; others wait as long")),
+    vm_option<&Vm::migration_uri>(
+        text("migration-uri", "libvirt of the target of a migration; %s is its address")),
+    vm_option<&Vm::migration_tls>(
+        boolean("migration-tls", "Encrypt the memory that is migrated (libvirt's TLS)")),
 
     // ---- startup ----
     instead(startup, "wfc-timeout", no_waiting),
@@ -449,6 +516,7 @@ constexpr std::array section_names{
     std::string_view("disk"),
     std::string_view("handlers"),
     std::string_view("startup"),
+    std::string_view("vm"),
 };
 
 struct Suffix {

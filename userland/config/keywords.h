@@ -32,6 +32,7 @@ enum class Section : std::uint8_t {
     disk,
     handlers,
     startup,
+    vm,
 };
 
 /// How a section is spelt, "connection-mesh" say.

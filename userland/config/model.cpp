@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 namespace braid::config {
@@ -11,6 +12,15 @@ namespace braid::config {
 std::string to_string(const Address& address) {
     return address.v6 ? fmt::format("ipv6 [{}]:{}", address.ip, address.port)
                       : fmt::format("ipv4 {}:{}", address.ip, address.port);
+}
+
+std::vector<std::string> words_of(std::string_view list) {
+    std::istringstream stream{std::string(list)};
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) {
+        words.push_back(word);
+    }
+    return words;
 }
 
 namespace {

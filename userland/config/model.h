@@ -68,15 +68,49 @@ struct Handlers {
     std::string local_io_error{};
     std::string before_resync_target{};
     std::string after_resync_target{};
+    std::string vm_failed{};
 
     bool operator==(const Handlers&) const = default;
 };
+
+enum class Firmware : std::uint8_t { bios, efi };
+enum class Virtualization : std::uint8_t { kvm, emulated };
+
+/// The virtual machine whose disks the volumes are; what it is made of and what happens to it.
+struct Vm {
+    std::string domain{};  ///< a file of libvirt's; empty: the parameters below make one
+    std::uint64_t memory = 0;
+    std::uint32_t vcpus = 1;
+    std::string cpu = "host-model";
+    std::string network{};  ///< "bridge NAME" or "network NAME"; empty: none
+    Firmware firmware = Firmware::bios;
+    std::string kernel{};
+    std::string initrd{};
+    std::string cmdline{};
+    Virtualization virtualization = Virtualization::kvm;
+    bool ha = true;
+    std::string prefer{};  ///< names of hosts, separated by blanks
+    std::uint32_t restarts = 3;
+    Milliseconds restart_window{600000};
+    Milliseconds stop_timeout{120000};
+    Milliseconds fence_after{2000};
+    std::string migration_uri = "qemu+tls://%s/system";
+    bool migration_tls = true;
+
+    /// Whether there is one.
+    [[nodiscard]] bool exists() const { return memory != 0 || !domain.empty(); }
+    bool operator==(const Vm&) const = default;
+};
+
+/// The names in a list that is separated by blanks.
+[[nodiscard]] std::vector<std::string> words_of(std::string_view list);
 
 struct Settings {
     ResourceOptions options{};
     NetOptions net{};
     DiskOptions disk{};
     Handlers handlers{};
+    Vm vm{};
 
     bool operator==(const Settings&) const = default;
 };

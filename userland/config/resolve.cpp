@@ -55,6 +55,7 @@ class Resolver {
     Resource resolve(const DraftResource& draft);
     void check_options(const DraftResource& draft, const Resource& resource);
     void check_quorum(const DraftResource& draft, const Resource& resource);
+    void check_vm(const DraftResource& draft, const Resource& resource);
     void resolve_hosts(const DraftResource& draft, Resource& resource);
     Host resolve_host(const DraftResource& draft, const DraftHost& written);
     void check_node_ids(const DraftResource& draft);
@@ -106,6 +107,7 @@ Resource Resolver::resolve(const DraftResource& draft) {
     check_families(draft, resource);
     check_options(draft, resource);
     check_quorum(draft, resource);
+    check_vm(draft, resource);
     return resource;
 }
 
@@ -147,6 +149,51 @@ void Resolver::check_quorum(const DraftResource& draft, const Resource& resource
             fmt::format("is off: {} depends on its handler 'fence-peer' to have one writer",
                         draft.name),
             Diagnostic::Severity::warning);
+    }
+}
+
+/// What cannot be known before libvirt is asked is not looked at here.
+void Resolver::check_vm(const DraftResource& draft, const Resource& resource) {
+    const Vm& vm = resource.settings.vm;
+    const auto of_resource = std::ranges::find_if(draft.settings, [](const Setting& setting) {
+        return setting.option->section == Section::vm;
+    });
+    if (!vm.exists()) {
+        if (of_resource != draft.settings.end()) {
+            fail(of_resource->place, "vm", "has neither 'domain' nor 'memory': expected one");
+        }
+        return;
+    }
+    const auto absolute = [&](std::string_view option, const std::string& path) {
+        if (!path.empty() && !path.starts_with('/')) {
+            fail(place_of(draft_, draft, option), option,
+                 fmt::format("is '{}': expected an absolute path", path));
+        }
+    };
+    absolute("domain", vm.domain);
+    absolute("kernel", vm.kernel);
+    absolute("initrd", vm.initrd);
+    if (!vm.domain.empty() && vm.memory != 0) {
+        fail(place_of(draft_, draft, "memory"), "memory",
+             "is given, and 'domain', too: the file says what the machine has; remove one");
+    }
+    const auto network = words_of(vm.network);
+    if (!network.empty() &&
+        (network.size() != 2 || (network[0] != "bridge" && network[0] != "network"))) {
+        fail(place_of(draft_, draft, "network"), "network",
+             fmt::format("is '{}': expected \"bridge NAME\" or \"network NAME\"", vm.network));
+    }
+    for (const std::string& name : words_of(vm.prefer)) {
+        const auto host = std::ranges::find(resource.hosts, name, &Host::name);
+        if (host == resource.hosts.end() || host->witness) {
+            missing(
+                draft, place_of(draft_, draft, "prefer"), name,
+                fmt::format("is preferred, but no member of {} that has the volumes", draft.name));
+        }
+    }
+    if (vm.migration_uri.find("%s") == std::string::npos) {
+        fail(place_of(draft_, draft, "migration-uri"), "migration-uri",
+             fmt::format("is '{}': expected %s in it, for the target's address", vm.migration_uri));
     }
 }
 

@@ -25,7 +25,7 @@ struct Row {
 };
 
 /// In the order of Handler.
-constexpr std::array<Row, 8> rows{{
+constexpr std::array<Row, 9> rows{{
     {"fence-peer", &config::Handlers::fence_peer},
     {"split-brain", &config::Handlers::split_brain},
     {"out-of-sync", &config::Handlers::out_of_sync},
@@ -34,6 +34,7 @@ constexpr std::array<Row, 8> rows{{
     {"local-io-error", &config::Handlers::local_io_error},
     {"before-resync-target", &config::Handlers::before_resync_target},
     {"after-resync-target", &config::Handlers::after_resync_target},
+    {"vm-failed", &config::Handlers::vm_failed},
 }};
 
 const Row& row_of(Handler handler) {
@@ -249,6 +250,10 @@ void Handlers::kernel_state(const sys::ResourceView& replies) {
 
 void Handlers::quorum_lost(const std::string& resource) {
     call({resource, {Handler::quorum_lost}});
+}
+
+void Handlers::vm_failed(const std::string& resource) {
+    call({resource, {Handler::vm_failed}});
 }
 
 void Handlers::split_brain(const std::string& resource, std::uint32_t peer) {

@@ -33,6 +33,7 @@ enum class Handler : std::uint8_t {
     local_io_error,
     before_resync_target,
     after_resync_target,
+    vm_failed,
 };
 
 /// Which handler, and what for.
@@ -105,6 +106,8 @@ class Handlers {
     /// The state of a resource as it is now; the first after update() is only compared with.
     void kernel_state(const sys::ResourceView& replies);
     void quorum_lost(const std::string& resource);
+    /// Every host has given its virtual machine up.
+    void vm_failed(const std::string& resource);
     void split_brain(const std::string& resource, std::uint32_t peer);
 
     /// Stops a peer with a command that begins after this call; `done` is called once, later, with

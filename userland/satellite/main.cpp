@@ -41,6 +41,7 @@ struct Options {
     std::string pki = satellite::pki_directory;
     std::string state = "/var/lib/braid";
     std::string socket = sys::daemon_socket;
+    std::string vmd = sys::beside_this_program("braid-vmd");
     bool no_lock = false;
 };
 
@@ -125,7 +126,8 @@ Daemon::Daemon(std::unique_ptr<sys::Netlink> netlink, sys::RouteEvents route,
           loop_, options.host,
           [this](sys::Priority priority, const std::string& text,
                  const sys::Journal::Fields& fields) { journal_.write(priority, text, fields); }),
-      node_(environment(), {options.host, satellite::Pki(options.pki).node_file(), options.state}),
+      node_(environment(), {options.host, satellite::Pki(options.pki).node_file(), options.state,
+                            options.vmd, options.socket + ".vmd"}),
       admin_(loop_,
              [this](satellite::Admin::Id id, const std::string& line) { node_.ask(id, line); }),
       kernel_(loop_, &sys::NetlinkSubscription::open,
@@ -182,6 +184,7 @@ satellite::Node::Environment Daemon::environment() {
                 handlers_.fence(resource, peer, std::move(done));
             },
         .quorum_lost = [this](const std::string& resource) { handlers_.quorum_lost(resource); },
+        .machine_lost = [this](const std::string& resource) { handlers_.vm_failed(resource); },
         .forked = [this](const std::string& resource,
                          membership::NodeId peer) { handlers_.split_brain(resource, peer); },
         .seen = [this](const sys::ResourceView& replies) { handlers_.kernel_state(replies); },
@@ -300,6 +303,7 @@ int start(int argc, char** argv) {
     app.add_option("--state", options.state, "Directory of a witness's votes")
         ->capture_default_str();
     app.add_option("--socket", options.socket, "Socket for braidadm")->capture_default_str();
+    app.add_option("--vmd", options.vmd, "The program that asks libvirt")->capture_default_str();
     app.add_flag("--no-lock", options.no_lock, "Do not lock the memory");
     try {
         app.parse(argc, argv);

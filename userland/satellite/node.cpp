@@ -52,6 +52,9 @@ Node::Node(Environment environment, NodeSettings settings)
       settings_(std::move(settings)),
       settle_(env_.loop),
       alarms_(env_.loop),
+      machine_timer_(env_.loop),
+      machines_(machine_environment(),
+                {settings_.host, settings_.state, settings_.vmd, settings_.vmd_socket}),
       network_(
           env_.loop, env_.kernel, settings_.credentials, env_.random,
           {[this](const std::string& peer) { peer_up(peer); },
@@ -92,6 +95,7 @@ void Node::drain(RequestId id, bool on) {
     for (const auto& [name, running] : running_) {
         running.resource->drain(on);
     }
+    look_at_machines();
     accept(id);
 }
 
@@ -147,6 +151,7 @@ sys::Result<void> Node::load() {
         }
     }
     env_.configured(resources_);
+    machines_.configure(resources_);
     settle_soon();
     return {};
 }
@@ -294,8 +299,19 @@ void Node::start(const config::NodeResource& resource, const ResourceSettings& s
                     gone_.insert(name);
                     settle_soon();
                 },
-            .changed = [this] { look_for_alarms(); },
-            .seen = [this](const sys::ResourceView& replies) { env_.seen(replies); },
+            .changed =
+                [this] {
+                    look_for_alarms();
+                    look_at_machines();
+                },
+            .seen =
+                [this, name](const sys::ResourceView& replies) {
+                    env_.seen(replies);
+                    Running& each = running_.at(name);
+                    each.seen = replies;
+                    each.seen_ms = env_.moment().now_ms;
+                    look_at_machines();
+                },
         },
         settings);
     running.resource->drain(drained_);
@@ -309,7 +325,9 @@ void Node::end(const std::string& name, const std::string& why) {
     // By the numbers that it began with; also to peers whose own has not said anything.
     const config::NodeResource was = running_.at(name).configured;
     running_.erase(name);
+    look_at_machines();
     for (const config::Peer& peer : was.peers) {
+        machines_.peer_lost(name, peer.node_id);
         tell(peer.name, was, PeerMessage::Kind::gone);
     }
     for (auto each = waiting_.begin(); each != waiting_.end();) {
@@ -424,6 +442,7 @@ void Node::peer_message(const std::string& peer, const std::string& text) {
             here_.erase(pair);
             return;
         case PeerMessage::Kind::said:
+        case PeerMessage::Kind::machine:
             break;
     }
     const auto running = running_.find(message->resource);
@@ -431,6 +450,11 @@ void Node::peer_message(const std::string& peer, const std::string& text) {
     if (running != running_.end() && ids != here_.end() &&
         ids->second == Ids{message->from, message->to} &&
         running->second.up.contains(message->from)) {
+        if (message->kind == PeerMessage::Kind::machine) {
+            machines_.peer_said(message->resource, message->from,
+                                std::string(message->bytes.begin(), message->bytes.end()));
+            return;
+        }
         running->second.resource->peer_said(message->from, message->bytes);
     }
 }
@@ -469,6 +493,8 @@ void Node::meet(const std::string& peer, const std::string& resource) {
     }
     running->second.up.insert(known->node_id);
     running->second.resource->peer_up(known->node_id);
+    machines_.peer_found(resource, known->node_id);
+    look_at_machines();
 }
 
 void Node::part(const std::string& peer, const std::string& resource) {
@@ -477,6 +503,8 @@ void Node::part(const std::string& peer, const std::string& resource) {
     if (ids != here_.end() && running != running_.end() &&
         running->second.up.erase(ids->second.from) != 0) {
         running->second.resource->peer_down(ids->second.from);
+        machines_.peer_lost(resource, ids->second.from);
+        look_at_machines();
     }
 }
 

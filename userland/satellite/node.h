@@ -17,6 +17,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "config/model.h"
+#include "satellite/machines.h"
 #include "satellite/network.h"
 #include "satellite/peer_message.h"
 #include "satellite/resource.h"
@@ -27,6 +28,8 @@ struct NodeSettings {
     std::string host;         ///< this node's name in the configuration
     std::string credentials;  ///< its file
     std::string state;        ///< directory of what a witness has to remember
+    std::string vmd{};        ///< the program that asks libvirt; empty: there is none
+    std::string vmd_socket{};
 };
 
 class Node {
@@ -53,6 +56,8 @@ class Node {
             fence;
         /// Told once, when it begins: I/O is held for want of voters; two nodes have forked.
         std::function<void(const std::string& resource)> quorum_lost;
+        /// Every host has given its virtual machine up.
+        std::function<void(const std::string& resource)> machine_lost;
         std::function<void(const std::string& resource, membership::NodeId peer)> forked;
         /// The module's state of a resource, whenever it was looked at.
         std::function<void(const sys::ResourceView& replies)> seen;
@@ -85,6 +90,9 @@ class Node {
         /// Peers that were told to the member as up.
         std::set<membership::NodeId> up;
         bool held = false;
+        /// The module's last state, and when it was taken.
+        sys::ResourceView seen{};
+        std::int64_t seen_ms = 0;
         std::set<membership::NodeId> forks;
     };
     struct Ids {
@@ -125,6 +133,15 @@ class Node {
               PeerMessage::Kind kind);
     void send(const std::string& resource, membership::NodeId to, const membership::Bytes& bytes);
 
+    // machine_glue.cpp: virtual machines
+    [[nodiscard]] Machines::Environment machine_environment();
+    [[nodiscard]] machine::View machine_view_of(const std::string& resource) const;
+    void look_at_machines();
+    void vm(RequestId id, const nlohmann::json& request, const config::NodeResource& resource);
+    void member_command(const std::string& resource, membership::Command command,
+                        Machines::Answered done);
+    void send_machine(const std::string& resource, membership::NodeId to, const std::string& text);
+
     // requests.cpp: braidadm
     void command(RequestId id, const nlohmann::json& request, const config::NodeResource& resource);
     void reload(RequestId id);
@@ -157,11 +174,16 @@ class Node {
     /// What was journaled last about a subject that comes up again and again.
     std::map<std::string, std::string> said_;
     std::map<std::uint64_t, Waiting> waiting_;
+    /// Commands that machines have given.
+    std::map<std::uint64_t, Machines::Answered> commanded_;
     std::uint64_t next_command_ = 0;
+    bool machines_due_ = false;
     bool settling_ = false;
     bool looking_ = false;
     sys::Timer settle_;
     sys::Timer alarms_;
+    sys::Timer machine_timer_;
+    Machines machines_;
     Network network_;
 };
 

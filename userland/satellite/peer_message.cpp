@@ -34,16 +34,17 @@ std::optional<PeerMessage> decode_peer_message(std::string_view text) {
     message.from = byte_at(text, 1);
     message.to = byte_at(text, 2);
     const std::size_t length = byte_at(text, 3);
-    const bool known = message.kind == PeerMessage::Kind::here ||
-                       message.kind == PeerMessage::Kind::gone ||
-                       message.kind == PeerMessage::Kind::said;
+    const bool known =
+        message.kind == PeerMessage::Kind::here || message.kind == PeerMessage::Kind::gone ||
+        message.kind == PeerMessage::Kind::said || message.kind == PeerMessage::Kind::machine;
     if (!known || message.from > membership::node_max || message.to > membership::node_max ||
         length == 0 || length > resource_name_max || text.size() < header + length) {
         return std::nullopt;
     }
     message.resource = text.substr(header, length);
     const std::string_view rest = text.substr(header + length);
-    if (!rest.empty() && message.kind != PeerMessage::Kind::said) {
+    if (!rest.empty() &&
+        (message.kind == PeerMessage::Kind::here || message.kind == PeerMessage::Kind::gone)) {
         return std::nullopt;
     }
     message.bytes.assign(rest.begin(), rest.end());

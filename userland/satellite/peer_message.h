@@ -13,9 +13,10 @@ namespace braid::satellite {
 
 struct PeerMessage {
     enum class Kind : std::uint8_t {
-        here = 1,  ///< the sender's member of the resource runs: said when either side begins
-        gone = 2,  ///< it does not any more
-        said = 3,  ///< from member to member
+        here = 1,     ///< the sender's member of the resource runs: said when either side begins
+        gone = 2,     ///< it does not any more
+        said = 3,     ///< from member to member
+        machine = 4,  ///< about the resource's virtual machine: machine/message.h
     };
 
     Kind kind = Kind::said;

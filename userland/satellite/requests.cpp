@@ -216,6 +216,10 @@ void Node::accept(RequestId id) {
 }
 
 void Node::reply(const membership::Reply& reply) {
+    if (const auto machine = commanded_.extract(reply.command)) {
+        machine.mapped()(reply.cause == Cause::none, reply.text);
+        return;
+    }
     const auto waiting = waiting_.extract(reply.command);
     if (!waiting) {
         return;
@@ -262,6 +266,10 @@ void Node::ask(RequestId id, const std::string& line) {
     }
     if (verb == "connect" || verb == "disconnect") {
         connection(id, request, *resource, verb == "connect");
+        return;
+    }
+    if (verb == "vm") {
+        vm(id, request, *resource);
         return;
     }
     command(id, request, *resource);
@@ -408,6 +416,9 @@ json Node::show(const std::string& name, const Running* running) const {
                {"ready", false},
                {"why", "not up on this node"},
                {"links", std::move(links)}};
+    if (json machine = machines_.show(name); !machine.is_null()) {
+        shown["vm"] = std::move(machine);
+    }
     if (running == nullptr) {
         return shown;
     }

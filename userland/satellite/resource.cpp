@@ -105,6 +105,12 @@ void Resource::drain(bool on) {
     give(membership::Drained{on});
 }
 
+/// That it cannot be asked for yet, or any more, is seen by what becomes of it.
+void Resource::ask_token(std::uint64_t grant) {
+    static_cast<void>(env_.kernel.run(
+        op::migrate_ask, {{attr::resource::name, settings_.name}, {attr::resource::grant, grant}}));
+}
+
 // ---- the module's state ----
 
 /// Once for all events that came together.

@@ -87,6 +87,10 @@ class Resource {
     /// Whether this node may become Primary by a command or because a device is opened. Before it
     /// has a member, too.
     void drain(bool on);
+    /// The module is looked at anew; `seen` tells.
+    void look_anew() { look_soon(); }
+    /// As the target of a migration: asks the source's kernel for its token, without a write.
+    void ask_token(std::uint64_t grant);
 
     /// Null while its vote cannot be read.
     [[nodiscard]] const membership::Member* member() const { return member_ ? &*member_ : nullptr; }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <filesystem>
 #include <system_error>
 
 namespace braid::sys {
@@ -36,6 +37,12 @@ std::string host_name() {
     utsname names{};
     ::uname(&names);  // cannot fail: the buffer is ours
     return names.nodename;
+}
+
+std::string beside_this_program(const std::string& name) {
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    return error ? name : (self.parent_path() / name).string();
 }
 
 }  // namespace braid::sys

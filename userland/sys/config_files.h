@@ -17,4 +17,7 @@ namespace braid::sys {
 /// The name of this host, as uname -n prints it.
 [[nodiscard]] std::string host_name();
 
+/// The path of a program in the directory that this one is in.
+[[nodiscard]] std::string beside_this_program(const std::string& name);
+
 }  // namespace braid::sys

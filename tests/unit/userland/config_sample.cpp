@@ -70,6 +70,13 @@ void ConfigSample::settings(Settings& settings) {
         settings.net.timeout = Milliseconds(100 + below(20000));
         settings.net.request_timeout = settings.net.timeout + Milliseconds(below(500000));
     }
+    if (chance(40)) {
+        settings.vm.memory = (std::uint64_t{1} + below(4096)) << 20;
+        settings.vm.vcpus = 1 + below(1024);
+        settings.vm.ha = chance(50);
+        settings.vm.cmdline = text();
+        settings.vm.firmware = static_cast<Firmware>(below(2));
+    }
     net(settings.net);
     disk(settings.disk);
     for (std::string* handler : {&settings.handlers.split_brain, &settings.handlers.degraded,
