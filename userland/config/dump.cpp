@@ -182,6 +182,8 @@ std::string dump_text(const Resource& resource, bool defaults) {
     printer.open(fmt::format("resource {}", resource.name));
     for (const Section section :
          {Section::options, Section::net, Section::disk, Section::handlers, Section::vm}) {
+        if (section == Section::vm && !resource.settings.vm.exists())
+            continue;
         print_section(printer, section, Section::resource, resource.settings,
                       defaults ? nullptr : &unset);
     }

@@ -44,7 +44,7 @@ TEST(PeerMessageTest, NonsenseIsNoMessage) {
     }
     EXPECT_TRUE(decode_peer_message(good.substr(0, 8))) << "bytes may be none";
     EXPECT_FALSE(with(0, 0)) << "no such kind";
-    EXPECT_FALSE(with(0, 4)) << "no such kind";
+    EXPECT_FALSE(with(0, 5)) << "no such kind";
     EXPECT_FALSE(with(1, 32)) << "no such node";
     EXPECT_FALSE(with(2, 32)) << "no such node";
     EXPECT_FALSE(with(3, 0)) << "no name";
