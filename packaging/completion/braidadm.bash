@@ -12,8 +12,8 @@ _braidadm() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ ${COMP_WORDS[i]} != -* ]]; then
 			verb=${COMP_WORDS[i]}
-			# The verb cert has verbs of its own.
-			if [[ $verb == cert && $((i + 1)) -lt $COMP_CWORD && ${COMP_WORDS[i + 1]} != -* ]]; then
+			# The verbs cert and pool have verbs of their own.
+			if [[ ($verb == cert || $verb == pool) && $((i + 1)) -lt $COMP_CWORD && ${COMP_WORDS[i + 1]} != -* ]]; then
 				verb="cert ${COMP_WORDS[i + 1]}"
 			fi
 			break
@@ -30,7 +30,7 @@ _braidadm() {
 	case $verb in
 	"") words="version status events role dstate cstate wait-connect wait-sync dump up down adjust connect disconnect attach detach resize
 		invalidate verify pause-sync resume-sync suspend-io resume-io create-md dump-md wipe-md init primary secondary drain undrain
-		explain history migrate end-migrate resolve add-peer forget-peer replace cert sh-nop sh-resources --help --version" ;;
+		explain history migrate end-migrate resolve add-peer forget-peer replace cert pool sh-nop sh-resources --help --version" ;;
 	version) words="--json --help" ;;
 	dump)
 		words="--config-file --json --show-defaults --help"
@@ -70,6 +70,15 @@ _braidadm() {
 		;;
 	dump-md) words="--config-file --device --meta-device --json --help $names" ;;
 	wipe-md) words="--config-file --device --meta-device --help $names" ;;
+	pool) words="create list extend free delete --help" ;;
+	"pool create")
+		words="lvmthin lvm zfsthin zfs --vg --size --config-file --help"
+		[[ $word != /* ]] || words=$(compgen -f -- "$word")
+		;;
+	"pool list") words="--json --config-file --help" ;;
+	"pool extend") words="--size --metadata --config-file --help" ;;
+	"pool free") words="--config-file --help $(braidadm sh-resources "${file[@]}" 2>/dev/null)" ;;
+	"pool delete") words="--destroy --config-file --help" ;;
 	cert) words="init issue install renew show --help" ;;
 	"cert init") words="--directory --node --force --help" ;;
 	"cert issue") words="--directory --output --days --force --help" ;;

@@ -59,6 +59,7 @@ constexpr std::array verb_table{
     Verb{"add-peer", "Take a new member in", configure_add_peer},
     Verb{"forget-peer", "Take a member out for good", configure_forget_peer},
     Verb{"replace", "Give up a member's vote and replica for new ones", configure_replace},
+    Verb{"pool", "Make, show and extend the storage pools of this host", configure_pool},
     Verb{"cert", "Make, install and show the certificates of nodes", configure_cert},
     Verb{"sh-nop", "Check the configuration, for scripts", configure_sh_nop},
     Verb{"sh-resources", "List the names of all resources, for scripts", configure_sh_resources},

@@ -169,6 +169,9 @@ sys::Result<std::vector<OwnVolume>, Failure> choose_volumes(const config::Config
             }
         }
     }
+    for (OwnVolume& volume : volumes) {
+        volume.pools = config.pools;
+    }
     return volumes;
 }
 

@@ -39,6 +39,7 @@ struct OwnVolume {
     std::uint32_t node = 0;   ///< this host's id
     std::uint32_t peers = 0;  ///< other members with a replica
     config::Volume volume{};
+    std::vector<config::Pool> pools{};  ///< of this host
 
     [[nodiscard]] std::string name() const;  ///< "r0/1"
 };

@@ -13,9 +13,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sys/blkid.h"
 #include "sys/block_device.h"
+#include "sys/command.h"
 #include "sys/config_files.h"
 #include "sys/kernel_module.h"
 #include "sys/local_socket.h"
@@ -64,6 +66,10 @@ struct Context {
     };
     /// How long the end of an operation in the kernel is waited for.
     std::chrono::milliseconds patience{30000};
+    /// Programs of LVM and ZFS.
+    sys::RunCommand run_command = [](const std::vector<std::string>& words) {
+        return sys::run_command(words);
+    };
     /// Standard input, to its end.
     std::function<std::string()> read_input = [] {
         return std::string(std::istreambuf_iterator<char>(std::cin), {});
@@ -132,6 +138,7 @@ Action configure_invalidate(CLI::App& command);
 Action configure_verify(CLI::App& command);
 Action configure_pause_sync(CLI::App& command);
 Action configure_resume_sync(CLI::App& command);
+Action configure_pool(CLI::App& command);
 Action configure_drain(CLI::App& command);
 Action configure_undrain(CLI::App& command);
 Action configure_suspend_io(CLI::App& command);

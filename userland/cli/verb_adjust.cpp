@@ -15,6 +15,7 @@
 #include "cli/daemon.h"
 #include "cli/kernel_facts.h"
 #include "cli/module.h"
+#include "cli/pools.h"
 #include "cli/verb.h"
 #include "config/plan.h"
 
@@ -41,6 +42,7 @@ struct Task {
     config::Wanted wanted{};
     std::vector<NodeResource> chosen{};
     std::vector<std::string> strangers{};  ///< chosen, but this host is no member
+    std::vector<config::Pool> pools{};
 
     [[nodiscard]] bool needs_kernel() const {
         return !std::ranges::all_of(chosen, &NodeResource::witness);
@@ -57,6 +59,7 @@ Attempt<Task> read_task(const Context& context, const Options& options) {
         return tl::unexpected(chosen.error());
     }
     Task task;
+    task.pools = loaded->pools;
     for (std::size_t i = 0; i < loaded->resources.size(); i++) {
         const config::Resource& resource = loaded->resources[i];
         const auto here = on_host(resource, context.host);
@@ -144,10 +147,67 @@ void report(const Context& context, const Options& options, const Task& task,
     }
 }
 
+// ---- volumes of pools ----
+
+std::vector<PooledReplica> pooled(const Task& task) {
+    std::vector<PooledReplica> replicas;
+    for (const NodeResource& resource : task.chosen) {
+        const auto peers = std::ranges::count_if(resource.peers, &config::Peer::diskful);
+        for (const config::Volume& volume : resource.volumes) {
+            if (!volume.pool.empty()) {
+                replicas.push_back({resource.name, static_cast<std::uint32_t>(peers), volume});
+            }
+        }
+    }
+    return replicas;
+}
+
+/// Only what is attached: its metadata move to the new end with the kernel's resize.
+Attempt<void> grow(const Context& context, Module& module, const std::vector<Growth>& growth) {
+    namespace disk_state = netlink::enums::disk_state;
+    if (growth.empty()) {
+        return {};
+    }
+    const auto kernel = read_kernel(module.client());
+    if (!kernel) {
+        return tl::unexpected(kernel.error());
+    }
+    for (const Growth& each : growth) {
+        const KernelResource* resource = find_resource(*kernel, each.replica.resource);
+        const auto attached =
+            resource != nullptr &&
+            std::ranges::any_of(resource->volumes, [&](const config::KernelVolume& volume) {
+                return volume.volume == each.replica.volume.number &&
+                       volume.disk_state == disk_state::attached;
+            });
+        if (!attached) {
+            context.err << fmt::format(
+                "braidadm: note: {} grows when it is attached: run 'braidadm adjust' then\n",
+                each.replica.name());
+            continue;
+        }
+        if (auto done = Storage::of(context, each.pool)->grow(each.name, each.size); !done) {
+            return done;
+        }
+        const auto resized =
+            module.run(config::resize_operation(each.replica.resource, each.replica.volume.number));
+        if (!resized) {
+            return resized;
+        }
+        context.out << fmt::format("{}: its volume has {} now\n", each.replica.name(),
+                                   size_text(each.size));
+    }
+    return {};
+}
+
 Attempt<ExitCode> adjust(const Context& context, const Options& options) {
     auto task = read_task(context, options);
     if (!task) {
         return tl::unexpected(task.error());
+    }
+    const auto growth = find_growth(context, task->pools, pooled(*task));
+    if (!growth) {
+        return tl::unexpected(growth.error());
     }
     const auto module = Module::open(context);
     if (!module) {
@@ -168,11 +228,17 @@ Attempt<ExitCode> adjust(const Context& context, const Options& options) {
         for (const config::Operation& operation : plan.operations) {
             context.out << to_string(operation) << '\n';
         }
+        for (const Growth& each : *growth) {
+            context.out << fmt::format("pool-grow name={} to={}\n", each.replica.name(), each.size);
+        }
         report(context, options, *task, plan);
         return ExitCode::ok;
     }
     if (auto done = (*module)->run(plan.operations); !done) {
         return tl::unexpected(done.error());
+    }
+    if (auto grown = grow(context, **module, *growth); !grown) {
+        return tl::unexpected(grown.error());
     }
     report(context, options, *task, plan);
     // Also where the kernel has it all: what is new may be the daemon's alone.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cli/metadata.h"
+#include "cli/pools.h"
 #include "cli/verb.h"
 #include "core/bytes.h"
 
@@ -33,9 +34,6 @@ struct Options {
     std::optional<std::uint32_t> max_peers;
     bool force = false;
 };
-
-/// As many peers as this may be absent, where nothing else is said.
-constexpr std::uint32_t max_peers_default = 7;
 
 /// Metadata that is only to be written yet.
 struct Draft {
@@ -141,6 +139,10 @@ Attempt<void> refuse_contents(const Context& context, const Devices& devices) {
     return {};
 }
 
+std::uint32_t slots_of(const Options& options, const OwnVolume& own) {
+    return options.max_peers ? 1 + *options.max_peers : default_slots(own.peers);
+}
+
 braid_superblock new_superblock(const Options& options, const OwnVolume& own, bool external) {
     braid_superblock sb{};
     std::random_device random;
@@ -151,8 +153,7 @@ braid_superblock new_superblock(const Options& options, const OwnVolume& own, bo
     sb.volume = own.volume.number;
     sb.flags = external ? BRAID_SB_EXTERNAL : 0;
     // One more: for what this replica itself had open in a crash.
-    sb.max_slots = 1 + options.max_peers.value_or(std::clamp<std::uint32_t>(
-                           own.peers, max_peers_default, BRAID_MAX_SLOTS - 1));
+    sb.max_slots = slots_of(options, own);
     sb.data_bytes = options.size;
     sb.config.writer = BRAID_NO_WRITER;
     for (auto& slot : sb.slots) {
@@ -284,6 +285,16 @@ Attempt<void> create(Context& context, const Options& options) {
     const auto chosen = choose(context, options);
     if (!chosen) {
         return tl::unexpected(chosen.error());
+    }
+    for (const OwnVolume& own : *chosen) {
+        if (own.volume.pool.empty()) {
+            continue;
+        }
+        auto provided = provide_volume(context, own.pools, {own.resource, own.peers, own.volume},
+                                       slots_of(options, own));
+        if (!provided) {
+            return provided;
+        }
     }
     std::vector<Draft> drafts;
     for (const OwnVolume& own : *chosen) {

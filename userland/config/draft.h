@@ -33,6 +33,8 @@ struct DraftVolume {
     std::optional<Placed<std::uint32_t>> minor{};
     std::optional<Placed<std::string>> disk{};       ///< empty: none
     std::optional<Placed<std::string>> meta_disk{};  ///< empty: internal
+    std::optional<Placed<std::string>> pool{};
+    std::optional<Placed<std::uint64_t>> size{};
 };
 
 struct DraftHost {
@@ -63,6 +65,11 @@ struct DraftLink {
     std::vector<Setting> settings{};
 };
 
+struct DraftPool {
+    Placed<std::string> name{};
+    std::optional<Placed<Pool>> pool{};
+};
+
 struct DraftResource {
     Place place{};
     std::string name{};
@@ -78,6 +85,7 @@ struct Draft {
     std::vector<std::string> files;
     std::vector<Setting> common{};
     std::vector<DraftResource> resources{};
+    std::vector<DraftPool> pools{};
     std::vector<Diagnostic> diagnostics{};
 
     /// Appends a message, as long as there are not too many.

@@ -71,7 +71,13 @@ void print_host(Printer& printer, const Host& host) {
         printer.open(fmt::format("volume {}", volume.number));
         printer.statement("device",
                           fmt::format("/dev/braid{} minor {}", volume.minor, volume.minor));
-        printer.statement("disk", volume.disk.empty() ? "none" : spell(volume.disk));
+        if (!volume.pool.empty()) {
+            printer.statement("pool", spell(volume.pool));
+            printer.statement("size", value_text(*find_keyword(Section::volume, "size", false),
+                                                 {volume.size, {}}));
+        } else {
+            printer.statement("disk", volume.disk.empty() ? "none" : spell(volume.disk));
+        }
         if (!volume.disk.empty()) {
             printer.statement("meta-disk",
                               volume.meta_disk.empty() ? "internal" : spell(volume.meta_disk));
@@ -142,12 +148,16 @@ Json json_section(Section section, Section parent, const Settings& settings) {
 Json json_host(const Host& host) {
     Json volumes = Json::array();
     for (const Volume& volume : host.volumes) {
-        volumes.push_back(
-            {{"volume", volume.number},
-             {"device", fmt::format("/dev/braid{}", volume.minor)},
-             {"minor", volume.minor},
-             {"disk", volume.disk.empty() ? "none" : volume.disk},
-             {"meta-disk", volume.meta_disk.empty() ? "internal" : volume.meta_disk}});
+        Json& json = volumes.emplace_back(
+            Json({{"volume", volume.number},
+                  {"device", fmt::format("/dev/braid{}", volume.minor)},
+                  {"minor", volume.minor},
+                  {"disk", volume.disk.empty() ? "none" : volume.disk},
+                  {"meta-disk", volume.meta_disk.empty() ? "internal" : volume.meta_disk}}));
+        if (!volume.pool.empty()) {
+            json["pool"] = volume.pool;
+            json["size"] = volume.size;
+        }
     }
     return {{"name", host.name},
             {"node-id", host.node_id},
@@ -214,7 +224,12 @@ std::string dump_json(const Config& config) {
         }
         resources.push_back(std::move(object));
     }
-    const Json document{{"resources", resources}};
+    Json pools = Json::array();
+    for (const Pool& pool : config.pools) {
+        pools.push_back(
+            {{"pool", pool.name}, {"kind", name_of(pool.kind)}, {"place", pool.place()}});
+    }
+    const Json document{{"pools", pools}, {"resources", resources}};
     return document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 

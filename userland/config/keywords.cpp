@@ -128,6 +128,16 @@ constexpr Keyword rate(std::string_view name, std::string_view doc) {
             .unit = kib};
 }
 
+/// Of a volume of a pool, in bytes; the maximum is that of a volume.
+constexpr Keyword volume_size(Section section, std::string_view doc) {
+    return {.section = section,
+            .name = "size",
+            .form = Form::pool_size,
+            .doc = doc,
+            .min = kib * kib,
+            .max = kib * kib * kib * kib * kib};
+}
+
 constexpr Keyword instead(Section section, std::string_view name, std::string_view answer) {
     return {section, name, Form::refused, answer};
 }
@@ -166,6 +176,7 @@ constexpr std::array table{
     block(top, "global", global, "Nothing; taken for the sake of files written for DRBD"),
     block(top, "common", common, "What all resources inherit"),
     block(top, "resource", resource, "A resource: its volumes are mirrored together"),
+    block(top, "pool", pool, "A storage pool of this host; written by 'braidadm pool create'"),
     instead(top, "template-file", "use 'include'"),
     instead(top, "require-drbd-module-version-eq", no_module_check),
     instead(top, "require-drbd-module-version-ne", no_module_check),
@@ -204,6 +215,8 @@ constexpr std::array table{
     Keyword{resource, "device", Form::device, "Minor of volume 0"},
     Keyword{resource, "disk", Form::disk, "Disk of volume 0"},
     Keyword{resource, "meta-disk", Form::meta_disk, "Metadata of volume 0"},
+    Keyword{resource, "pool", Form::pool_name, "Storage pool of volume 0"},
+    volume_size(resource, "Size of volume 0, with a pool"),
     instead(resource, "floating", "use 'on HOST': members are known by name and certificate"),
     instead(resource, "stacked-on-top-of", no_stacking),
     instead(resource, "syncer", "use disk { c-max-rate ...; }"),
@@ -217,6 +230,8 @@ constexpr std::array table{
     Keyword{on, "device", Form::device, "Minor of volume 0"},
     Keyword{on, "disk", Form::disk, "Disk of volume 0"},
     Keyword{on, "meta-disk", Form::meta_disk, "Metadata of volume 0"},
+    Keyword{on, "pool", Form::pool_name, "Storage pool of volume 0"},
+    volume_size(on, "Size of volume 0, with a pool"),
     block(on, "disk", disk, "Options of its disks"),
     instead(on, "witness", "use the section 'witness HOST { }' instead of 'on HOST { }'"),
     instead(on, "flexible-meta-disk", "use 'meta-disk'"),
@@ -232,7 +247,9 @@ constexpr std::array table{
     Keyword{volume, "disk", Form::disk, "The disk that holds the replica, or none"},
     block(volume, "disk", disk, "Options of the disk"),
     Keyword{volume, "meta-disk", Form::meta_disk, "Where its metadata is"},
-    instead(volume, "size", at_create_md),
+    Keyword{volume, "pool", Form::pool_name,
+            "The storage pool that the replica is taken from, instead of a disk"},
+    volume_size(volume, "Its size, with a pool"),
     instead(volume, "flexible-meta-disk", "use 'meta-disk'"),
     instead(volume, "block-size", at_create_md),
     instead(volume, "max-bio-size", no_tuning),
@@ -251,6 +268,11 @@ constexpr std::array table{
     block(mesh, "disk", disk, "Options of its resyncs and verifies"),
 
     Keyword{path, "host", Form::host, "One end and its address"},
+
+    Keyword{pool, "lvmthin", Form::pool_place, "Volumes of an LVM thin pool, VG/LV"},
+    Keyword{pool, "lvm", Form::pool_place, "Volumes of an LVM volume group, VG"},
+    Keyword{pool, "zfsthin", Form::pool_place, "Sparse volumes of a ZFS pool or dataset"},
+    Keyword{pool, "zfs", Form::pool_place, "Reserved volumes of a ZFS pool or dataset"},
 
     // ---- options ----
     option<&ResourceOptions::auto_promote>(
@@ -449,6 +471,7 @@ constexpr std::array section_names{
     std::string_view("disk"),
     std::string_view("handlers"),
     std::string_view("startup"),
+    std::string_view("pool"),
 };
 
 struct Suffix {
@@ -486,6 +509,7 @@ std::string expected(const Keyword& option) {
         case Form::choice:
             return fmt::format("expected {}{}{}", fmt::join(option.names, " or "),
                                option.otherwise.empty() ? "" : ": ", option.otherwise);
+        case Form::pool_size:
         case Form::size:
         case Form::time:
             return fmt::format(
@@ -511,7 +535,7 @@ std::optional<std::uint64_t> parse_scaled(const Keyword& option, std::string_vie
     if (!rest.empty()) {
         const auto suffixes = suffixes_of(option);
         const auto suffix = std::ranges::find_if(suffixes, [&](const Suffix& each) {
-            return rest == each.name || (option.form == Form::size && rest.size() == 1 &&
+            return rest == each.name || (option.form != Form::time && rest.size() == 1 &&
                                          (rest[0] & ~0x20) == (each.name[0] & ~0x20));
         });
         if (suffix == suffixes.end()) {
@@ -545,6 +569,7 @@ std::optional<std::uint64_t> parse_option(const Keyword& option, std::string_vie
                 return 0;
             }
             [[fallthrough]];
+        case Form::pool_size:
         case Form::size:
             return parse_scaled(option, word);
         default:
@@ -636,6 +661,7 @@ std::string value_text(const Keyword& option, const Value& value) {
                 return std::string(option.names.front());
             }
             [[fallthrough]];
+        case Form::pool_size:
         case Form::size:
             return with_suffix(option, value.number);
         default:

@@ -32,6 +32,7 @@ enum class Section : std::uint8_t {
     disk,
     handlers,
     startup,
+    pool,
 };
 
 /// How a section is spelt, "connection-mesh" say.
@@ -48,7 +49,10 @@ enum class Form : std::uint8_t {
     node_id,
     host,
     hosts,
-    boolean,  ///< yes or no; nothing is yes
+    pool_name,
+    pool_size,
+    pool_place,  ///< of the storage of a pool; the keyword is its kind
+    boolean,     ///< yes or no; nothing is yes
     number,
     size,    ///< bytes or bytes per second, with a suffix
     time,    ///< with a suffix

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace braid::config {
@@ -59,6 +60,38 @@ std::optional<NodeResource> on_host(const Resource& resource, std::string_view h
         }
     }
     return node;
+}
+
+namespace {
+
+/// In the order of PoolKind.
+constexpr std::array pool_kinds{std::string_view("lvmthin"), std::string_view("lvm"),
+                                std::string_view("zfsthin"), std::string_view("zfs")};
+
+}  // namespace
+
+std::string_view name_of(PoolKind kind) {
+    return pool_kinds.at(static_cast<std::size_t>(kind));
+}
+
+std::optional<PoolKind> pool_kind(std::string_view name) {
+    const auto found = std::ranges::find(pool_kinds, name);
+    if (found == pool_kinds.end()) {
+        return std::nullopt;
+    }
+    return static_cast<PoolKind>(found - pool_kinds.begin());
+}
+
+std::string Pool::place() const {
+    return kind == PoolKind::lvmthin ? fmt::format("{}/{}", group, thin) : group;
+}
+
+std::string Pool::device(const std::string& volume) const {
+    return fmt::format("{}/{}/{}", zfs() ? "/dev/zvol" : "/dev", group, volume);
+}
+
+std::string pool_volume(const std::string& resource, std::uint32_t volume) {
+    return fmt::format("{}_{:05}", resource, volume);
 }
 
 }  // namespace braid::config

@@ -92,12 +92,39 @@ struct Address {
 /// "ipv4 10.0.0.1:7780" or "ipv6 [fd00::1]:7780".
 [[nodiscard]] std::string to_string(const Address& address);
 
+enum class PoolKind : std::uint8_t { lvmthin, lvm, zfsthin, zfs };
+
+/// As the configuration spells it.
+[[nodiscard]] std::string_view name_of(PoolKind kind);
+[[nodiscard]] std::optional<PoolKind> pool_kind(std::string_view name);
+
+/// Storage that volumes are taken from, on the host that the files are on.
+struct Pool {
+    std::string name{};
+    PoolKind kind = PoolKind::lvmthin;
+    /// The volume group, or the ZFS pool or dataset.
+    std::string group{};
+    std::string thin{};  ///< of lvmthin: the thin pool in the group
+
+    /// "vg0/thin", as a file has it.
+    [[nodiscard]] std::string place() const;
+    [[nodiscard]] bool zfs() const { return kind == PoolKind::zfs || kind == PoolKind::zfsthin; }
+    /// The device of a volume.
+    [[nodiscard]] std::string device(const std::string& volume) const;
+    bool operator==(const Pool&) const = default;
+};
+
+/// Name of the volume that a pool has for a replica, "vm1_00000".
+[[nodiscard]] std::string pool_volume(const std::string& resource, std::uint32_t volume);
+
 /// A volume on one host.
 struct Volume {
     std::uint32_t number = 0;
     std::uint32_t minor = 0;
     std::string disk{};       ///< empty: diskless
     std::string meta_disk{};  ///< empty: internal
+    std::string pool{};       ///< that the disk is taken from; empty: from none
+    std::uint64_t size = 0;   ///< of a pool: bytes of data, at least
 
     bool operator==(const Volume&) const = default;
 };
@@ -141,6 +168,7 @@ struct Resource {
 };
 
 struct Config {
+    std::vector<Pool> pools{};
     std::vector<Resource> resources{};
 
     bool operator==(const Config&) const = default;

@@ -29,9 +29,13 @@ struct Scope {
     std::vector<DraftVolume>* volumes = nullptr;
     DraftVolume* volume = nullptr;
     DraftLink* link = nullptr;
+    DraftPool* pool = nullptr;
     std::vector<DraftEnd>* ends = nullptr;
     std::vector<Setting>* settings = nullptr;
 };
+
+constexpr std::size_t pool_name_max = 48;
+constexpr std::size_t pool_place_max = 120;  // LVM takes 127
 
 bool good_name(std::string_view name, std::size_t max) {
     return !name.empty() && name.size() <= max && name[0] != '.' && name[0] != '-' &&
@@ -112,6 +116,10 @@ class Parser {
     void setting(const Keyword& row, const Token& word, const Scope& scope);
     void device(const Token& word, const Scope& scope);
     void disk(const Token& word, const Scope& scope, bool meta);
+    void open_pool();
+    void pool_name(const Token& word, const Scope& scope);
+    void pool_size(const Keyword& row, const Token& word, const Scope& scope);
+    void pool_place(const Token& word, const Scope& scope);
     void address_of(const Token& word, const Scope& scope);
     void node_id(const Token& word, const Scope& scope);
     void host(const Scope& scope);
@@ -285,6 +293,12 @@ void Parser::dispatch(const Keyword& row, const Token& word, const Scope& scope)
         case Form::disk:
         case Form::meta_disk:
             return disk(word, scope, row.form == Form::meta_disk);
+        case Form::pool_name:
+            return pool_name(word, scope);
+        case Form::pool_size:
+            return pool_size(row, word, scope);
+        case Form::pool_place:
+            return pool_place(word, scope);
         case Form::address:
             return address_of(word, scope);
         case Form::node_id:
@@ -302,6 +316,8 @@ void Parser::open_block(const Keyword& row, const Token& word, const Scope& scop
     switch (row.opens) {
         case Section::resource:
             return open_resource(word);
+        case Section::pool:
+            return open_pool();
         case Section::on:
         case Section::witness:
             return open_host(word, scope, row.opens == Section::witness);
@@ -519,6 +535,78 @@ void Parser::disk(const Token& word, const Scope& scope, bool meta) {
     }
     DraftVolume& volume = volume_of(word, scope);
     store(meta ? volume.meta_disk : volume.disk, word, std::move(path));
+    end_of_statement();
+}
+
+// ---- pools ----
+
+void Parser::open_pool() {
+    const auto name = value("the name of a pool");
+    if (!name) {
+        return;
+    }
+    if (!good_name(name->text, pool_name_max)) {
+        fail(*name,
+             fmt::format("is no name of a pool: expected up to {} letters, digits, '.', '_', "
+                         "'-', beginning with none of '.' and '-'",
+                         pool_name_max));
+    }
+    DraftPool pool{.name = {name->text, name->place}};
+    Scope scope;
+    scope.pool = &pool;
+    block(Section::pool, scope);
+    draft_.pools.push_back(std::move(pool));
+}
+
+/// "lvmthin vg0/thin;": what is in a pool's section.
+void Parser::pool_place(const Token& word, const Scope& scope) {
+    const auto kind = pool_kind(word.text);
+    const bool thin = kind == PoolKind::lvmthin;
+    const std::string_view expected = thin ? "a volume group and its thin pool: VG/LV"
+                                      : word.text == "lvm" ? "the name of a volume group"
+                                                           : "a ZFS pool or dataset";
+    const auto token = value(expected);
+    if (!token) {
+        return;
+    }
+    Pool pool{.name = scope.pool->name.value, .kind = kind.value_or(PoolKind::lvm)};
+    const auto stroke = token->text.find('/');
+    pool.group = thin ? token->text.substr(0, stroke) : token->text;
+    pool.thin = thin && stroke != std::string::npos ? token->text.substr(stroke + 1) : "";
+    bool good = !thin || good_name(pool.thin, pool_place_max);
+    for (std::string_view rest = pool.group; good; rest.remove_prefix(rest.find('/') + 1)) {
+        good = good_name(rest.substr(0, rest.find('/')), pool_place_max);
+        if (!pool.zfs() || rest.find('/') == std::string_view::npos) {
+            break;
+        }
+    }
+    if (!good) {
+        fail(*token, fmt::format("expected {}", expected));
+    }
+    store(scope.pool->pool, word, std::move(pool));
+    end_of_statement();
+}
+
+void Parser::pool_name(const Token& word, const Scope& scope) {
+    if (const auto name = value("the name of a pool")) {
+        if (!good_name(name->text, pool_name_max)) {
+            fail(*name, "is no name of a pool; 'braidadm pool list' shows those of this host");
+        }
+        store(volume_of(word, scope).pool, word, name->text);
+        end_of_statement();
+    }
+}
+
+void Parser::pool_size(const Keyword& row, const Token& word, const Scope& scope) {
+    const auto token = value("a size, as 10G");
+    if (!token) {
+        return;
+    }
+    const auto size = parse_value(row, token->text);
+    if (!size) {
+        fail(*token, fmt::format("is no value of 'size': {}", size.error()));
+    }
+    store(volume_of(word, scope).size, word, size ? size->number : row.min);
     end_of_statement();
 }
 

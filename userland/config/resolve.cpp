@@ -39,12 +39,28 @@ Place place_of(const Draft& draft, const DraftResource& resource, std::string_vi
     return resource.place;
 }
 
+/// Where the disk of a volume is said, or its pool.
+Place disk_place(const DraftVolume& own, const DraftVolume& common, const Place& otherwise) {
+    for (const DraftVolume* each : {&own, &common}) {
+        if (each->disk || each->pool) {
+            return each->disk ? each->disk->place : each->pool->place;
+        }
+    }
+    return otherwise;
+}
+
 class Resolver {
   public:
     explicit Resolver(Draft& draft) : draft_(draft) {}
 
     Config run() {
         Config config;
+        for (const DraftPool& pool : draft_.pools) {
+            resolve_pool(pool);
+        }
+        for (const auto& [name, pool] : pools_) {
+            config.pools.push_back(pool.value);
+        }
         for (const DraftResource& resource : draft_.resources) {
             config.resources.push_back(resolve(resource));
         }
@@ -52,6 +68,9 @@ class Resolver {
     }
 
   private:
+    void resolve_pool(const DraftPool& draft);
+    void resolve_replica(const DraftResource& draft, const DraftHost& host, const DraftVolume& own,
+                         const DraftVolume& common, Volume& volume);
     Resource resolve(const DraftResource& draft);
     void check_options(const DraftResource& draft, const Resource& resource);
     void check_quorum(const DraftResource& draft, const Resource& resource);
@@ -85,6 +104,7 @@ class Resolver {
     }
 
     Draft& draft_;
+    std::map<std::string, Placed<Pool>> pools_;
     std::map<std::string, Place> names_;
     std::map<std::pair<std::string, std::uint32_t>, Place> minors_;  ///< host, minor
     std::map<std::pair<std::string, std::string>, Place> disks_;     ///< host, path
@@ -92,6 +112,20 @@ class Resolver {
     std::map<std::string, std::pair<std::uint16_t, Place>> ports_;   ///< port of a host
     std::size_t volumes_ = 0;
 };
+
+void Resolver::resolve_pool(const DraftPool& draft) {
+    if (!draft.pool) {
+        fail(draft.name.place, draft.name.value,
+             "has no storage; add 'lvmthin VG/LV;', 'lvm VG;', 'zfsthin POOL;' or 'zfs POOL;'");
+        return;
+    }
+    const auto [first, is_new] =
+        pools_.emplace(draft.name.value, Placed<Pool>{draft.pool->value, draft.name.place});
+    if (!is_new) {
+        fail(draft.name.place, draft.name.value,
+             fmt::format("is given twice, first in {}", at(first->second.place)));
+    }
+}
 
 Resource Resolver::resolve(const DraftResource& draft) {
     Resource resource{.name = draft.name};
@@ -292,26 +326,55 @@ std::vector<Volume> Resolver::resolve_volumes(const DraftResource& draft, const 
     return volumes;
 }
 
+/// Its disk, or the pool that it is taken from: what the host has of its own comes first.
+void Resolver::resolve_replica(const DraftResource& draft, const DraftHost& host,
+                               const DraftVolume& own, const DraftVolume& common, Volume& volume) {
+    const std::string what = fmt::format("volume {}", volume.number);
+    const Place place = own.place.line != 0 ? own.place : common.place;
+    const DraftVolume& from = own.disk || own.pool ? own : common;
+    const auto& size = own.size ? own.size : common.size;
+    if (from.disk && from.pool) {
+        fail(from.pool->place, "pool",
+             fmt::format("{} has a disk, too: remove one of the two", what));
+    } else if (from.pool && !size) {
+        missing(draft, from.pool->place, "pool",
+                fmt::format("{} has no size; add 'size SIZE;', as 10G", what));
+    } else if (const auto& idle = own.size ? own.size : from.size; !from.pool && idle) {
+        fail(idle->place, "size",
+             "is of a volume of a pool; add 'pool NAME;', or give --size to 'braidadm create-md'");
+    } else if (!from.pool && !from.disk) {
+        missing(
+            draft, place, what,
+            fmt::format("has no disk on {}; add 'disk PATH;', 'pool NAME; size SIZE;', or 'disk "
+                        "none;' for a member without a replica",
+                        host.name));
+    }
+    volume.disk = from.disk ? from.disk->value : "";
+    if (from.pool) {
+        volume.pool = from.pool->value;
+        volume.size = size ? size->value : 0;
+        // Other hosts' pools are in their files; what braidadm makes has the pool's name.
+        const auto known = pools_.find(volume.pool);
+        const Pool pool =
+            known != pools_.end() ? known->second.value : Pool{.name = {}, .group = volume.pool};
+        volume.disk = pool.device(pool_volume(draft.name, volume.number));
+    }
+}
+
 Volume Resolver::resolve_volume(const DraftResource& draft, const DraftHost& host,
                                 const DraftVolume& own, const DraftVolume& common) {
     Volume volume;
     const Place place = own.place.line != 0 ? own.place : common.place;
     const std::uint32_t number = own.place.line != 0 ? own.number : common.number;
     const auto& minor = own.minor ? own.minor : common.minor;
-    const auto& disk = own.disk ? own.disk : common.disk;
     const auto& meta = own.meta_disk ? own.meta_disk : common.meta_disk;
     if (!minor) {
         missing(draft, place, fmt::format("volume {}", number),
                 fmt::format("has no device on {}; add 'device minor M;'", host.name));
     }
-    if (!disk) {
-        missing(draft, place, fmt::format("volume {}", number),
-                fmt::format("has no disk on {}; add 'disk PATH;', or 'disk none;' for a member "
-                            "without a replica",
-                            host.name));
-    }
+    volume.number = number;
     volume.minor = minor ? minor->value : 0;
-    volume.disk = disk ? disk->value : "";
+    resolve_replica(draft, host, own, common, volume);
     volume.meta_disk = meta && !volume.disk.empty() ? meta->value : "";
     if (minor) {
         if (const auto [first, is_new] =
@@ -323,7 +386,7 @@ Volume Resolver::resolve_volume(const DraftResource& draft, const DraftHost& hos
     }
     for (const auto* path : {&volume.disk, &volume.meta_disk}) {
         const Place& where =
-            path == &volume.disk ? (disk ? disk->place : place) : (meta ? meta->place : place);
+            path == &volume.disk ? disk_place(own, common, place) : (meta ? meta->place : place);
         if (path->empty()) {
             continue;
         }

@@ -12,7 +12,10 @@
 #include <csignal>
 #include <ctime>
 #include <exception>
+#include <filesystem>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <system_error>
@@ -25,6 +28,8 @@
 #include "satellite/kernel_watch.h"
 #include "satellite/node.h"
 #include "satellite/pki.h"
+#include "satellite/pool_watch.h"
+#include "sys/command.h"
 #include "sys/config_files.h"
 #include "sys/file_content.h"
 #include "sys/local_socket.h"
@@ -93,6 +98,8 @@ class Daemon {
     void alive(std::chrono::microseconds interval);
     void status();
     void look_at_certificate();
+    void run_braidadm(const std::vector<std::string>& words,
+                      const std::function<void(const sys::ProcessEnd&)>& ended);
 
     Options options_;
     sys::Journal journal_;
@@ -107,6 +114,11 @@ class Daemon {
     /// Resources whose handlers are known.
     std::vector<std::string> handled_;
     satellite::Handlers handlers_;
+    sys::LibDevmapper devmapper_;
+    satellite::PoolWatch pools_;
+    std::vector<config::Pool> pools_read_;  ///< with the configuration that is being taken over
+    std::map<std::uint64_t, std::unique_ptr<sys::Process>> commands_;
+    std::uint64_t next_command_ = 0;
     satellite::Node node_;
     satellite::Admin admin_;
     satellite::KernelWatch kernel_;
@@ -125,12 +137,25 @@ Daemon::Daemon(std::unique_ptr<sys::Netlink> netlink, sys::RouteEvents route,
           loop_, options.host,
           [this](sys::Priority priority, const std::string& text,
                  const sys::Journal::Fields& fields) { journal_.write(priority, text, fields); }),
+      pools_({.loop = loop_,
+              .pools = devmapper_,
+              .journal =
+                  [this](bool warning, const std::string& pool, const std::string& text) {
+                      journal_.write(warning ? sys::Priority::warning : sys::Priority::info, text,
+                                     {{"BRAID_POOL", pool}});
+                  },
+              .braidadm =
+                  [this](const std::vector<std::string>& words,
+                         std::function<void(const sys::ProcessEnd&)> ended) {
+                      run_braidadm(words, ended);
+                  }}),
       node_(environment(), {options.host, satellite::Pki(options.pki).node_file(), options.state}),
       admin_(loop_,
              [this](satellite::Admin::Id id, const std::string& line) { node_.ask(id, line); }),
       kernel_(loop_, &sys::NetlinkSubscription::open,
               {[this](const sys::KernelEvent& event) {
                    handlers_.kernel_event(event);
+                   pools_.kernel_event(event);
                    node_.kernel_event(event);
                },
                [this] {
@@ -156,7 +181,12 @@ satellite::Node::Environment Daemon::environment() {
     return {
         .loop = loop_,
         .kernel = client_,
-        .load = [this] { return load_config(options_.config); },
+        .load =
+            [this] {
+                auto loaded = load_config(options_.config);
+                pools_read_ = loaded ? loaded->pools : pools_read_;
+                return loaded;
+            },
         .random = &random_bits,
         .moment = &moment,
         .journal = [this](bool warning, const satellite::Subject& about,
@@ -175,6 +205,7 @@ satellite::Node::Environment Daemon::environment() {
                     handlers_.update(each);
                     handled_.push_back(each.name);
                 }
+                pools_.configure(pools_read_, resources);
             },
         .fence =
             [this](const std::string& resource, membership::NodeId peer,
@@ -186,6 +217,31 @@ satellite::Node::Environment Daemon::environment() {
                          membership::NodeId peer) { handlers_.split_brain(resource, peer); },
         .seen = [this](const sys::ResourceView& replies) { handlers_.kernel_state(replies); },
     };
+}
+
+/// The one that was installed with this program.
+void Daemon::run_braidadm(const std::vector<std::string>& words,
+                          const std::function<void(const sys::ProcessEnd&)>& ended) {
+    std::error_code none;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", none);
+    std::vector<std::string> all{(self.parent_path() / "braidadm").string()};
+    all.insert(all.end(), words.begin(), words.end());
+    all.insert(all.end(), {"--config-file", options_.config});
+    sys::Process::Setup setup{"exec " + sys::shell_command(all)};
+    setup.limit = std::chrono::seconds(120);
+    const std::uint64_t number = next_command_++;
+    auto process = sys::Process::start(
+        loop_, std::move(setup), [this, number, ended](const sys::ProcessEnd& end) {
+            loop_.dispose(std::move(commands_.extract(number).mapped()));
+            ended(end);
+        });
+    if (process) {
+        commands_[number] = std::move(*process);
+        return;
+    }
+    // From the loop, as if it had run.
+    const sys::ProcessEnd end{.number = 1, .output = {process.error().message}};
+    loop_.after(sys::EventLoop::Clock::duration::zero(), [ended, end] { ended(end); });
 }
 
 void Daemon::journal(bool warning, const satellite::Subject& about, const std::string& text) {

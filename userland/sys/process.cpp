@@ -50,11 +50,12 @@ std::vector<std::string> complete(std::vector<std::string> variables) {
 /// What happens in the child before it becomes the shell.
 class Preparation {
   public:
-    explicit Preparation(int output) {
+    Preparation(int output, int standard_output) {
         posix_spawn_file_actions_init(&actions_);
         posix_spawnattr_init(&attributes_);
         // In this order it does not matter if the pipe is one of the three itself.
-        check(posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO));
+        check(posix_spawn_file_actions_adddup2(
+            &actions_, standard_output < 0 ? output : standard_output, STDOUT_FILENO));
         check(posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO));
         check(posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0));
         check(posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1));
@@ -190,8 +191,8 @@ Result<std::unique_ptr<Process>> Process::start(EventLoop& loop, Setup setup, En
     }
     // Where whoever started this program has it ignored the kernel would reap before we ask.
     std::signal(SIGCHLD, SIG_DFL);
-    const auto pid =
-        Preparation(to.get()).spawn(setup.command, complete(std::move(setup.environment)));
+    const auto pid = Preparation(to.get(), setup.standard_output)
+                         .spawn(setup.command, complete(std::move(setup.environment)));
     if (!pid) {
         return tl::unexpected(pid.error());
     }

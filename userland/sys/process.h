@@ -48,6 +48,8 @@ class Process {
         /// Then the group gets SIGTERM, and after `grace`, or when the shell ends, SIGKILL.
         std::chrono::seconds limit{};
         std::chrono::milliseconds grace{5000};
+        /// Takes what it writes to stdout, which is then not in the output; -1: none.
+        int standard_output = -1;
     };
     using Ended = std::function<void(const ProcessEnd&)>;
 

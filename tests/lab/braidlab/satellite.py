@@ -53,13 +53,17 @@ class ManagedResource(BraidResource):
                          f"\t\taddress {node.host.address};\n")
             if not self.is_witness(node):
                 for volume, minor in enumerate(node.minors):
-                    disk = self._path(node.disks[volume]) if node.diskful else "none"
+                    disk = self.replica(node, volume) if node.diskful else "disk none"
                     meta = node.meta_disks[volume] if node.diskful else None
                     parts.append(f"\t\tvolume {volume} {{\n\t\t\tdevice /dev/braid{minor};\n"
-                                 f"\t\t\tdisk {disk};\n"
+                                 f"\t\t\t{disk};\n"
                                  + (f"\t\t\tmeta-disk {self._path(meta)};\n" if meta else "") + "\t\t}\n")
             parts.append("\t}\n")
         return f"resource {self.name} {{\n{''.join(parts)}}}\n"
+
+    def replica(self, node: Node, volume: int) -> str:
+        """What the configuration says of where a replica is."""
+        return f"disk {self._path(node.disks[volume])}"
 
     def _path(self, disk: Disk) -> str:
         """It has none while its host is off; it is given the same one each time."""
@@ -244,7 +248,7 @@ class VmResource(ManagedResource):
 
 @contextmanager
 def managed(lab, names: Iterable[str], *, debug: bool = False, networks: int = 1, load: bool = True,
-            **options):
+            kind: type[ManagedResource] = ManagedResource, **options):
     """A resource on namespaces of one User-Mode Linux, its first host Primary; at the end all goes.
 
     Without load the module is loaded only when the first daemon runs; without setup nothing is done.
@@ -253,7 +257,7 @@ def managed(lab, names: Iterable[str], *, debug: bool = False, networks: int = 1
     if load:
         lab.load_braid(machine)
     with lab.namespaces(machine, list(names), networks=networks) as cluster, \
-            _managed(ManagedResource, lab, cluster, **options) as resource:
+            _managed(kind, lab, cluster, **options) as resource:
         yield resource
 
 

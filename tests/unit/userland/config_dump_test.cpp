@@ -88,7 +88,7 @@ TEST(ConfigDump, JsonHasAllOptions) {
     Resource resource = small();
     resource.settings.net.tls = false;
     resource.connections = {{{0, 1}, {{{false, "10.1.0.1"}, {false, "10.1.0.2"}}}, {}, {}}};
-    const auto json = nlohmann::json::parse(dump_json({{resource}}));
+    const auto json = nlohmann::json::parse(dump_json({.pools = {}, .resources = {resource}}));
     const auto& r0 = json.at("resources").at(0);
     EXPECT_EQ(r0.at("resource"), "r0");
     EXPECT_EQ(r0.at("options").at("lease"), 3000);

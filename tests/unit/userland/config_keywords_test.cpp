@@ -156,7 +156,7 @@ TEST(ConfigKeywords, ExamplesOfTheManualAndThePackageAreRight) {
         EXPECT_THAT(test::messages(test::load_text((*each)[1].str())), IsEmpty());
         count++;
     }
-    EXPECT_EQ(count, 3U);
+    EXPECT_EQ(count, 4U);
     EXPECT_THAT(test::messages(test::load_text(read("packaging/examples/three-hosts.res"))),
                 IsEmpty());
     const std::string installed = read("packaging/etc/braid.conf");

@@ -46,6 +46,62 @@ Resource only(const Loaded& loaded) {
     return loaded.config.resources.empty() ? Resource{} : loaded.config.resources.front();
 }
 
+TEST(ConfigLoad, VolumesOfPools) {
+    const std::string pools =
+        "pool fast { lvmthin vg0/thin; }\npool z { zfs tank/vms; }\npool l { lvm vg1; }\n";
+    const Loaded loaded =
+        load_text(pools + with("disk /dev/vg/a;", "pool fast; size 10G;") +
+                  "resource r1 { volume 3 { device minor 2; pool z; size 1536; }\n"
+                  "on alice { node-id 0; address 10.0.0.1; }\n"
+                  "on bob { node-id 1; address 10.0.0.2; volume 3 { pool l; size 2M; } }\n"
+                  "on carol { node-id 2; address 10.0.0.4; volume 3 { disk none; } } }\n");
+    ASSERT_THAT(messages(loaded), ElementsAre(HasSubstr("is no value of 'size': expected 1M to")));
+    const Loaded good_one =
+        load_text(pools + with("disk /dev/vg/a;", "pool fast; size 10G;") +
+                  "resource r1 { volume 3 { device minor 2; pool z; size 1536K; }\n"
+                  "on alice { node-id 0; address 10.0.0.1; }\n"
+                  "on bob { node-id 1; address 10.0.0.2; volume 3 { pool l; } }\n"
+                  "on carol { node-id 2; address 10.0.0.4; volume 3 { disk none; } }\n"
+                  "on dora { node-id 3; address 10.0.0.5; volume 3 { pool other; } } }\n");
+    ASSERT_THAT(messages(good_one), IsEmpty());
+    ASSERT_THAT(good_one.config.pools, SizeIs(3));
+    EXPECT_EQ(good_one.config.pools[0],
+              (Pool{.name = "fast", .kind = PoolKind::lvmthin, .group = "vg0", .thin = "thin"}));
+    EXPECT_EQ(good_one.config.pools[2].place(), "tank/vms");
+    const auto volume = [&](std::size_t resource, std::size_t host) {
+        return good_one.config.resources.at(resource).hosts.at(host).volumes.at(0);
+    };
+    EXPECT_EQ(volume(0, 0).disk, "/dev/vg0/r0_00000");
+    EXPECT_EQ(volume(0, 0).size, std::uint64_t{10} << 30);
+    EXPECT_EQ(volume(1, 0).disk, "/dev/zvol/tank/vms/r1_00003");
+    EXPECT_EQ(volume(1, 1).disk, "/dev/vg1/r1_00003");
+    EXPECT_EQ(volume(1, 1).size, 1536U * 1024);
+    EXPECT_EQ(volume(1, 2).disk, "");
+    EXPECT_EQ(volume(1, 2).pool, "");
+    // Of another host: its files know it.
+    EXPECT_EQ(volume(1, 3).disk, "/dev/other/r1_00003");
+}
+
+TEST(ConfigLoad, RefusesPoolsThatMakeNoSense) {
+    EXPECT_THAT(messages(load_text("pool p { lvmthin vg; }\n")),
+                ElementsAre(HasSubstr("expected a volume group and its thin pool: VG/LV")));
+    EXPECT_THAT(messages(load_text("pool p { lvm vg/x; }\n")),
+                ElementsAre(HasSubstr("expected the name of a volume group")));
+    EXPECT_THAT(messages(load_text("pool p { zfs tank//x; }\n")),
+                ElementsAre(HasSubstr("expected a ZFS pool or dataset")));
+    EXPECT_THAT(messages(load_text("pool ../p { lvm vg; }\n")),
+                ElementsAre(HasSubstr("is no name of a pool")));
+    EXPECT_THAT(messages(load_text("pool p { }\n")), ElementsAre(HasSubstr("has no storage")));
+    EXPECT_THAT(messages(load_text("pool p { lvm a; }\npool p { lvm b; }\n")),
+                ElementsAre(HasSubstr("is given twice, first in /etc/braid.conf:1")));
+    EXPECT_THAT(messages(load_text(with("disk /dev/vg/a;", "pool p;"))),
+                testing::Contains(HasSubstr("has no size; add 'size SIZE;', as 10G")));
+    EXPECT_THAT(messages(load_text(with("disk /dev/vg/a;", "disk /dev/vg/a; pool p; size 1G;"))),
+                testing::Contains(HasSubstr("has a disk, too: remove one of the two")));
+    EXPECT_THAT(messages(load_text(with("disk /dev/vg/a;", "disk /dev/vg/a; size 1G;"))),
+                testing::Contains(HasSubstr("is of a volume of a pool")));
+}
+
 TEST(ConfigLoad, ReadsAResource) {
     const Loaded loaded = load_text(std::string(good));
     const Resource resource = only(loaded);
