@@ -133,7 +133,7 @@ static bool lacks_peer(struct braid_resource *res, const struct braid_config *co
 }
 
 int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
-			 bool new_lineage)
+			 bool new_lineage, u64 common)
 {
 	const struct braid_adopted *current_one, *last;
 	struct braid_adopted *next;
@@ -151,6 +151,7 @@ int braid_config_propose(struct braid_resource *res, const struct braid_config *
 			return 0;
 		if (config->epoch <= last->c.epoch)
 			return -ESTALE;
+		common = U64_MAX;
 	} else if (!new_lineage) {
 		return -EKEYREJECTED;
 	}
@@ -162,6 +163,8 @@ int braid_config_propose(struct braid_resource *res, const struct braid_config *
 	if (!next)
 		return -ENOMEM;
 	next->c = *config;
+	/* One that is not adopted in between may have parted earlier. */
+	next->common = res->next ? min(common, res->next->common) : common;
 	kfree(res->next);
 	res->next = next;
 	queue_work(res->wq, &res->adopt_work);
@@ -281,10 +284,21 @@ static int add_own_map(struct braid_disk *disk, u32 dropped)
 	return err;
 }
 
+/*
+ * When a replica was in sync is known within one lineage: a later epoch than the last one that two
+ * have in common says nothing of the new one (R8).
+ */
+static void leave_lineage(struct braid_stamp *last, const struct braid_adopted *next)
+{
+	if (last->epoch > next->common)
+		memset(last, 0, sizeof(*last));
+}
+
 /* The dirty maps of one disk, as the new configuration wants them; and the configuration. */
 static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
-		      const struct braid_config *new, const struct braid_stamp *last, bool fold)
+		      const struct braid_adopted *next, struct braid_stamp last, bool fold)
 {
+	const struct braid_config *new = &next->c;
 	const struct braid_stamp none = {};
 	struct braid_volume *volume = disk->volume;
 	u32 self = volume->res->node, dropped, node;
@@ -325,15 +339,18 @@ static int adopt_disk(struct braid_disk *disk, const struct braid_config *old,
 			err = braid_dirty_persist(dirty);
 	}
 	/* Another disk than the one that is in sync keeps its own stamp: it lacks what it lacks. */
+	if (!braid_self_in_sync(volume->res, new)) {
+		last = disk->sb.last;
+		leave_lineage(&last, next);
+	}
 	if (!err)
-		err = braid_meta_store_config(disk, new, braid_self_in_sync(volume->res, new) ?
-							 last : &disk->sb.last);
+		err = braid_meta_store_config(disk, new, &last);
 	mutex_unlock(&disk->meta_lock);
 	return err;
 }
 
 static void adopt_disks(struct braid_resource *res, const struct braid_config *old,
-			const struct braid_config *new, const struct braid_stamp *last, bool fold)
+			const struct braid_adopted *next, struct braid_stamp last, bool fold)
 {
 	struct braid_volume *volume;
 	unsigned long number;
@@ -341,7 +358,7 @@ static void adopt_disks(struct braid_resource *res, const struct braid_config *o
 	for (number = 0; (volume = braid_volume_next(res, &number)); number++) {
 		struct braid_disk *disk = braid_disk_get(volume);
 
-		if (disk && adopt_disk(disk, old, new, last, fold))
+		if (disk && adopt_disk(disk, old, next, last, fold))
 			braid_disk_fail(disk, "the configuration cannot be stored");
 		if (disk)
 			braid_disk_put(disk);
@@ -452,12 +469,13 @@ static void adopt_work(struct work_struct *work)
 	 * Listed as what it was before it was attached anew, the replica lacks nothing: no write
 	 * completes without that one. Its stamp is the one of its disks.
 	 */
+	leave_lineage(&last, next);
 	if (braid_self_in_sync(res, &next->c)) {
 		last.epoch = next->c.epoch;
 		last.id = next->c.id;
 		last.instance = next->c.instance[res->node];
 	}
-	adopt_disks(res, before, &next->c, &last, fold);
+	adopt_disks(res, before, next, last, fold);
 
 	mutex_lock(&res->lock);
 	spin_lock(&res->state_lock);

@@ -355,6 +355,7 @@ static int parse_config(struct genl_info *info, struct nlattr *nest, struct brai
 
 int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct nlattr *common = info->attrs[BRAID_A_RESOURCE_COMMON_EPOCH];
 	struct nlattr *nest = info->attrs[BRAID_A_RESOURCE_CONFIG];
 	struct braid_config *config;
 	struct braid_resource *res;
@@ -371,7 +372,8 @@ int braid_nl_resource_configure_doit(struct sk_buff *skb, struct genl_info *info
 	res = resource_of(info, &err);
 	if (!res)
 		goto out;
-	err = braid_config_propose(res, config, info->attrs[BRAID_A_RESOURCE_NEW_LINEAGE]);
+	err = braid_config_propose(res, config, info->attrs[BRAID_A_RESOURCE_NEW_LINEAGE],
+				   common ? nla_get_u64(common) : 0);
 	braid_nl_resource_put(res);
 	switch (err) {
 	case -EKEYREJECTED:

@@ -95,10 +95,11 @@ static const struct nla_policy braid_nl_resource_get_policy[BRAID_A_RESOURCE_NAM
 };
 
 static const struct nla_policy
-braid_nl_resource_configure_policy[BRAID_A_RESOURCE_NEW_LINEAGE + 1] = {
+braid_nl_resource_configure_policy[BRAID_A_RESOURCE_COMMON_EPOCH + 1] = {
 	[BRAID_A_RESOURCE_NAME] = { .type = NLA_NUL_STRING, .len = BRAID_NAME_MAX },
 	[BRAID_A_RESOURCE_CONFIG] = NLA_POLICY_NESTED(braid_config_nl_policy),
 	[BRAID_A_RESOURCE_NEW_LINEAGE] = { .type = NLA_FLAG },
+	[BRAID_A_RESOURCE_COMMON_EPOCH] = { .type = NLA_U64 },
 };
 
 static const struct nla_policy braid_nl_resource_serve_policy[BRAID_A_RESOURCE_REFERENCE + 1] = {
@@ -316,7 +317,7 @@ const struct genl_ops braid_nl_ops[37] = {
 		.cmd		= BRAID_CMD_RESOURCE_CONFIGURE,
 		.doit		= braid_nl_resource_configure_doit,
 		.policy		= braid_nl_resource_configure_policy,
-		.maxattr	= BRAID_A_RESOURCE_NEW_LINEAGE,
+		.maxattr	= BRAID_A_RESOURCE_COMMON_EPOCH,
 		.flags		= GENL_ADMIN_PERM,
 	},
 	{

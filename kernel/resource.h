@@ -24,10 +24,13 @@ struct braid_sync;
 /**
  * struct braid_adopted - a configuration, as readers under RCU see it
  * @c: its values; never change
+ * @common: the last epoch that its lineage has in common with the one adopted before it; U64_MAX if
+ *	they are the same
  * @rcu: frees it
  */
 struct braid_adopted {
 	struct braid_config c;
+	u64 common;
 	struct rcu_head rcu;
 };
 
@@ -148,7 +151,7 @@ void braid_resource_exit(void);
 
 /* config.c: what may be done under the adopted configuration */
 int braid_config_propose(struct braid_resource *res, const struct braid_config *config,
-			 bool new_lineage);
+			 bool new_lineage, u64 common);
 /* A linked replica counts in each write from now on, or no more. Process context. */
 void braid_link(struct braid_resource *res, u32 node, bool on);
 /* Ends all works of the configuration and forgets it; nothing starts one any more. */

@@ -216,7 +216,7 @@ class Cluster::Node final : public Host {
 
     void act(const membership::Configure& a) {
         if (kernel_)
-            refused(kernel_->configure(config_of(a.value), a.new_lineage));
+            refused(kernel_->configure(config_of(a.value), a.common));
     }
     void act(const membership::Serve& a) {
         if (kernel_)

@@ -182,7 +182,7 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
            const KernelBugs& bugs);
 
     // netlink; an empty string is success
-    std::string configure(const Config& config, bool new_lineage);
+    std::string configure(const Config& config, std::optional<std::uint64_t> common);
     std::string serve(std::uint64_t epoch, NodeId reference);
     std::string demote(bool force);
     std::string sync_start(NodeId node);
@@ -304,6 +304,8 @@ class Kernel {  // NOLINT(clang-analyzer-optin.performance.Padding)
     std::optional<Config> config_;
     /// When this node was last in sync; a disk with another stamp is another one.
     Stamp last_{};
+    /// Of `next_`: see struct braid_adopted.
+    std::uint64_t common_ = 0;
     std::optional<Config> next_;
     bool adopting_ = false;
     int peer_io_ = 0;

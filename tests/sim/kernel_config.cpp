@@ -2,6 +2,7 @@
 //
 // The model of kernel/config.c, sync.c, copy.c and migrate.c.
 #include <algorithm>
+#include <limits>
 
 #include "kernel.h"
 
@@ -10,20 +11,29 @@ namespace braid::sim {
 namespace {
 
 constexpr std::int64_t disk_ms = 3;
+constexpr std::uint64_t no_fork = std::numeric_limits<std::uint64_t>::max();
+
+/// leave_lineage()
+void leave_lineage(Stamp& last, std::uint64_t common) {
+    if (last.epoch > common)
+        last = {};
+}
 
 }  // namespace
 
 // ---- adoption ----
 
-std::string Kernel::configure(const Config& config, bool new_lineage) {
+std::string Kernel::configure(const Config& config, std::optional<std::uint64_t> common) {
     const Config* last = next_ ? &*next_ : config_ ? &*config_ : nullptr;
     if (last == nullptr || last->adopted.lineage != config.adopted.lineage) {
-        if (!new_lineage)
+        if (!common)
             return "configure: EKEYREJECTED";
     } else if (last->is(config)) {
         return "";
     } else if (config.adopted.epoch <= last->adopted.epoch) {
         return "configure: ESTALE";
+    } else {
+        common = no_fork;
     }
     // joins_unannounced()
     if (config_ && config.adopted.writer == self_ && serves())
@@ -34,6 +44,7 @@ std::string Kernel::configure(const Config& config, bool new_lineage) {
             if (!was && !(sync.state == SyncState::joining && sync.instance == instance))
                 return "configure: EAGAIN, a join that was not announced";
         }
+    common_ = next_ ? std::min(common_, *common) : *common;
     next_ = config;
     adopting_ = true;
     push();
@@ -101,6 +112,7 @@ void Kernel::adopt_disk(const Config& old, const Config& next, bool had) {
     }
     fold(lost, false);
     disk_.config = next;
+    leave_lineage(disk_.last, common_);
     const auto self = next.adopted.in_sync.find(self_);
     if (self != next.adopted.in_sync.end() && self->second == instance_)
         disk_.last = {next.adopted.epoch, next.adopted.id, instance_};
@@ -166,6 +178,7 @@ void Kernel::adopt() {
 
     drop(old, next);
     config_ = next;
+    leave_lineage(last_, common_);
     const auto self = next.adopted.in_sync.find(self_);
     if (self != next.adopted.in_sync.end() && self->second == instance_)
         last_ = {next.adopted.epoch, next.adopted.id, instance_};

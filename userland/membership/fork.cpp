@@ -2,6 +2,7 @@
 #include "membership/fork.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace braid::membership {
 
@@ -41,6 +42,20 @@ Kinship compare(const Value& ours, const Value& theirs) {
             return {Relation::forked, std::min(mine->epoch, other->epoch),
                     std::min(mine->when_ms, other->when_ms)};
     return {.relation = Relation::unrelated, .epoch = 0, .when_ms = 0};
+}
+
+std::uint64_t common_epoch(const Value& value, const Lineage& lineage) {
+    if (value.lineage == lineage)
+        return std::numeric_limits<std::uint64_t>::max();
+    const auto at = std::ranges::find(value.history, lineage, &Ancestor::lineage);
+    if (at == value.history.end() || at->discarded)
+        return 0;
+    // Each later one began where it has left the one before it, which may be further back.
+    std::uint64_t common = at->epoch;
+    for (auto later = at; later != value.history.end(); ++later)
+        if (!later->discarded)
+            common = std::min(common, later->epoch);
+    return common;
 }
 
 void remember(Value& value, const Ancestor& ancestor) {

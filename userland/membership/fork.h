@@ -26,6 +26,11 @@ struct Kinship {
 
 [[nodiscard]] Kinship compare(const Value& ours, const Value& theirs);
 
+/// The last epoch that the lineage of `value` has in common with `lineage`, so that what was in
+/// sync under the latter later than this says nothing of the former. UINT64_MAX for the same one,
+/// 0 for one that it does not come from, such as a discarded one.
+[[nodiscard]] std::uint64_t common_epoch(const Value& value, const Lineage& lineage);
+
 /// The first value of a new lineage that goes on from `last` without its voters: `writer` alone
 /// votes and is in sync. `base` is what of `last`'s lineage its replica has (lineage and when are
 /// filled in). `last` may be null: the first of all.

@@ -167,7 +167,9 @@ struct Moment {
 
 struct Configure {
     Value value{};
-    bool new_lineage = false;
+    /// If the kernel has not adopted this lineage: the last epoch that it has in common with the
+    /// one adopted, 0 if none is.
+    std::optional<std::uint64_t> common;
 };
 
 struct Serve {

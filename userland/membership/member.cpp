@@ -336,7 +336,10 @@ void Member::tell_kernel() {
     if (decide_restored(restored))
         return;  // first: what it adopts is the proof
     if (again("configure " + std::to_string(known_->epoch) + " " + std::to_string(known_->id)))
-        act(Configure{.value = *known_, .new_lineage = !same});
+        act(Configure{
+            .value = *known_,
+            .common = same ? std::nullopt
+                           : std::optional(now ? common_epoch(*known_, now->lineage) : 0)});
 }
 
 Report Member::report() const {

@@ -57,6 +57,10 @@ std::map<NodeId, Replica> Member::replicas() const {
     const auto same_lineage = [&value](const Lineage& lineage) {
         return value && value->lineage == lineage;
     };
+    // What a replica has of a lineage counts up to where the present one parted from it.
+    const auto last_epoch = [&value](const Report& of) {
+        return value && of.last_epoch <= common_epoch(*value, of.lineage) ? of.last_epoch : 0;
+    };
     for (const auto& [node, peer] : peers_) {
         const auto link = kernel_.peers.find(node);
         if (!peer.report || link == kernel_.peers.end())
@@ -69,7 +73,7 @@ std::map<NodeId, Replica> Member::replicas() const {
                        .suspect = link->second.suspect || peer.report->suspect,
                        .instance = link->second.instance,
                        .epoch = same_lineage(peer.report->lineage) ? peer.report->epoch : 0,
-                       .last_epoch = peer.report->last_epoch};
+                       .last_epoch = last_epoch(*peer.report)};
     }
     if (kernel_.present) {
         const Report own = report();
@@ -78,7 +82,7 @@ std::map<NodeId, Replica> Member::replicas() const {
                         .suspect = own.suspect,
                         .instance = own.instance,
                         .epoch = same_lineage(own.lineage) ? own.epoch : 0,
-                        .last_epoch = own.last_epoch};
+                        .last_epoch = last_epoch(own)};
     }
     return found;
 }
@@ -276,7 +280,7 @@ void Member::force(const std::string& why) {
     // Where it was not in sync, or lost writes, others have more than it up to here.
     const Ancestor base{
         .lineage = {},
-        .epoch = had_all || is_listed(*last, self_, own) ? last->epoch : kernel_.last_epoch,
+        .epoch = had_all || is_listed(*last, self_, own) ? last->epoch : own.last_epoch,
         .id = had_all ? last->id : 0,
         .when_ms = 0,
         .complete = had_all,
@@ -285,7 +289,7 @@ void Member::force(const std::string& why) {
                         .writer = self_,
                         .voter = draw(),
                         .instance = kernel_.instance,
-                        .joined = kernel_.last_epoch,
+                        .joined = own.last_epoch,
                         .when_ms = moment_.wall_ms};
     for (std::size_t i = 0; i < beginning.lineage.size(); i++)
         beginning.lineage[i] = static_cast<std::uint8_t>(draw());

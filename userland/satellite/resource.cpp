@@ -283,7 +283,7 @@ void Resource::run(const netlink::Operation& operation,
 }
 
 void Resource::act(const membership::Configure& action) {
-    check(env_.kernel.configure(settings_.name, config_of(action.value), action.new_lineage),
+    check(env_.kernel.configure(settings_.name, config_of(action.value), action.common),
           op::resource_configure);
 }
 

@@ -146,7 +146,7 @@ ClientResult<void> BraidClient::run(const netlink::Operation& operation,
 }
 
 ClientResult<void> BraidClient::configure(const std::string& resource, const KernelConfig& config,
-                                          bool new_lineage) {
+                                          std::optional<std::uint64_t> common) {
     const netlink::Operation& operation = netlink::op::resource_configure;
     auto message = request(operation);
     if (!message) {
@@ -154,8 +154,9 @@ ClientResult<void> BraidClient::configure(const std::string& resource, const Ker
     }
     message->put(attr::resource::name, std::string_view(resource));
     message->put_nest(attr::resource::config, [&] { put(*message, config); });
-    if (new_lineage) {
+    if (common) {
         message->put_flag(attr::resource::new_lineage);
+        message->put(attr::resource::common_epoch, *common);
     }
     return transact(*message, operation);
 }

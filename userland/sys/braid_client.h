@@ -77,9 +77,11 @@ class BraidClient {
     [[nodiscard]] ClientResult<void> run(const netlink::Operation& operation,
                                          const std::vector<Argument>& arguments);
 
-    /// Adopts a configuration; `new_lineage`: one that may begin a lineage.
+    /// Adopts a configuration. With `common` it may be of another lineage than the one adopted;
+    /// this is the last epoch that they have in common, 0 for none.
     [[nodiscard]] ClientResult<void> configure(const std::string& resource,
-                                               const KernelConfig& config, bool new_lineage);
+                                               const KernelConfig& config,
+                                               std::optional<std::uint64_t> common);
 
     /// Stores the register's ballot and value, at most netlink::vote_bytes_max bytes; the event
     /// vote tells when they are durable.

@@ -469,6 +469,9 @@ inline constexpr std::uint16_t in_flight = 27;
 /// How long a program that opens a volume for writing waits for this node to become the writer, in
 /// milliseconds; 0: it is refused at once. The event open tells that one waits.
 inline constexpr std::uint16_t open_wait_ms = 28;
+/// With new-lineage: the last epoch that the new lineage has in common with the adopted one.
+/// Replicas of this node that were in sync later count as ones that never were. Absent: 0, none.
+inline constexpr std::uint16_t common_epoch = 29;
 }  // namespace attr::resource
 
 namespace attr::stats {
@@ -738,6 +741,7 @@ inline constexpr auto resource = std::to_array<Attribute>({
     {"suspended", 26, AttributeType::flag, false, nullptr, nullptr},
     {"in-flight", 27, AttributeType::u32, false, nullptr, nullptr},
     {"open-wait-ms", 28, AttributeType::u32, false, nullptr, nullptr},
+    {"common-epoch", 29, AttributeType::u64, false, nullptr, nullptr},
 });
 }  // namespace set::detail
 
@@ -1053,10 +1057,11 @@ inline constexpr Operation resource_get{
 }  // namespace op
 
 namespace op::detail::resource_configure_lists {
-inline constexpr std::array<std::uint16_t, 3> call_request{
+inline constexpr std::array<std::uint16_t, 4> call_request{
     attr::resource::name,
     attr::resource::config,
     attr::resource::new_lineage,
+    attr::resource::common_epoch,
 };
 inline constexpr std::array<std::uint16_t, 0> call_reply{};
 inline constexpr Messages call{call_request, call_reply};

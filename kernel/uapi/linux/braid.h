@@ -378,6 +378,12 @@ enum braid_a_resource {
 	 * The event open tells that one waits.
 	 */
 	BRAID_A_RESOURCE_OPEN_WAIT_MS,
+	/*
+	 * With new-lineage: the last epoch that the new lineage has in common
+	 * with the adopted one. Replicas of this node that were in sync later
+	 * count as ones that never were. Absent: 0, none.
+	 */
+	BRAID_A_RESOURCE_COMMON_EPOCH,
 
 	__BRAID_A_RESOURCE_MAX,
 	BRAID_A_RESOURCE_MAX = __BRAID_A_RESOURCE_MAX - 1

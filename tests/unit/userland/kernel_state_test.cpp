@@ -279,9 +279,10 @@ TEST_F(Requests, AConfigurationArrivesAsItWas) {
                         .writer = 1,
                         .members = {{0, true, true, 77}, {1, true}, {2}}};
     config.lineage.fill(std::byte{0xA5});
-    ASSERT_TRUE(client_.configure("r0", config, true));
+    ASSERT_TRUE(client_.configure("r0", config, 6));
     ASSERT_EQ(sent_.size(), 1U);
     EXPECT_TRUE(sent_[0].has(attr::resource::new_lineage));
+    EXPECT_EQ(sent_[0].attributes().u64(attr::resource::common_epoch), 6U);
     const auto nests = sent_[0].attributes().nests(attr::resource::config);
     ASSERT_EQ(nests.size(), 1U);
     EXPECT_EQ(nests[0].u64(attr::config::epoch), 9U);
