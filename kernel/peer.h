@@ -81,7 +81,10 @@ void braid_peers_update(struct braid_resource *res);
 void braid_peer_queue(struct braid_peer *peer, struct braid_send *send);
 /* Sends what may be sent, as far as the sockets take it. Process context. */
 void braid_peer_pump(struct braid_peer *peer, bool may_block);
-/* What is queued for the nodes of @mask is sent, now or when the caller's plug is pulled. */
+/*
+ * What is queued for the nodes of @mask is sent, now or when the caller's plug is pulled. Process
+ * context.
+ */
 void braid_peers_pump(struct braid_resource *res, u32 mask);
 /*
  * Nobody waits for this peer any more: each of its requests ends with @status as far as this peer

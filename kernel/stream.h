@@ -122,6 +122,7 @@ int braid_stream_check(struct socket *sock, const struct net *net, bool *tls, co
 /* A simple message with a body only. May sleep unless @gfp says otherwise. */
 void braid_stream_message(struct braid_stream *stream, u8 type, u32 volume, const void *value,
 			  gfp_t gfp);
+/* Goes on with a checksum over @bytes of vectors, from @offset of the first on. Any context. */
 u32 braid_vecs_crc(u32 crc, const struct bio_vec *vecs, u32 offset, u32 bytes);
 /* The first message, and each one after it, whose length it tells. The stream's thread. */
 int braid_stream_receive_hello(struct braid_stream *stream);
